@@ -16,7 +16,8 @@ _BADGE_SECONDS = 10
 _BADGE_KEY = "navigation.%s"
 _SHOWN_ON_PHONES = 4
 _MOST_COUNTED = 1_000
-"""A badge shows a larger number as 999+, so that no page reads a long list of rows."""
+"""The largest number that is counted, so that no page reads a long list of rows. A badge shows this
+number as 999+."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

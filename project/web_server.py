@@ -35,7 +35,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for each in sockets or []:
-            each.listen(listener.BACKLOG)  # uvicorn has set it to `_ACCEPTED_AT_ONCE`
+            each.listen(listener.BACKLOG)  # uvicorn has set the backlog to `_ACCEPTED_AT_ONCE`
             uvicorn.server.logger.info("Uvicorn running on socket %s", each.getsockname())
         notify_ready()
 

@@ -114,8 +114,8 @@ def column_chart(
     """Return a chart with a column for each of the `labels`, in which the `series` are stacked.
 
     `titles` are the tooltips of the columns. `before` contains, for each column, the total in the
-    previous period. All sequences have the same length, and no value is negative. `unfinished` is
-    the label of the last column if its interval has not ended yet.
+    previous period; it may be empty. The other sequences have the same length, and no value is
+    negative. `unfinished` is the label of the last column if its interval has not ended yet.
     """
     stacks = [tuple(accumulate(column)) for column in zip(*(s.values for s in series), strict=True)]
     totals = [stack[-1] for stack in stacks]
@@ -144,7 +144,7 @@ def column_chart(
 
 
 def _layer(stacks: Sequence[tuple[int, ...]], number: int, top: int) -> str:
-    """Return one closed rectangle for each column in which the series is not zero."""
+    """Return one closed rectangle for each column in which the series is at least 1 px high."""
     shapes = []
     for place, stack in enumerate(stacks):
         # A column that is too high for the scale keeps the shares of its series.
@@ -158,7 +158,7 @@ def _layer(stacks: Sequence[tuple[int, ...]], number: int, top: int) -> str:
 
 
 def _height(value: int, top: int) -> int:
-    """Return the height of a value. Every value above zero is visible, however small it is."""
+    """Return the height of a value in px; at least 1 if the value is above zero."""
     return min(max(round(value * HEIGHT / top), 1), HEIGHT) if value else 0
 
 

@@ -50,7 +50,10 @@ _FIXED = {
 
 
 def database(url: str) -> dict[str, Any]:
-    """Return the settings of a MySQL or SQLite database. Raise Misconfigured for other URLs."""
+    """Return the settings of a MySQL or SQLite database.
+
+    Raise Misconfigured for any other URL, and for an unsupported option or value.
+    """
     require_encoded("DATABASE_URL", url, ("mysql", "mysql2", "sqlite"))
     try:
         config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60))
@@ -76,8 +79,8 @@ def set_query_timeouts() -> None:
     """Make queries of web requests fail if MySQL does not respond for a long time.
 
     Otherwise, if the database host disappeared, the threads of the requests would be blocked
-    forever. The timeout is longer than MySQL's longest wait for a lock. `DATABASE_URL` may set a
-    different timeout.
+    forever. The timeout is longer than MySQL's default limit for waiting for a row lock, which is
+    50 s. `DATABASE_URL` may set a different timeout.
     """
     for config in connections.settings.values():
         if config["ENGINE"] == _MYSQL:

@@ -30,8 +30,8 @@ class Environment:
     home: Path
     """The folder in which the embedded profile keeps its data."""
     secret_key: str = field(repr=False)
-    """The key that signs sessions and links; `up` generates a key. Commands that sign nothing also
-    work without a key."""
+    """The key that signs sessions and links; `up` generates a key. A few commands, such as `check`
+    and `collectstatic`, also work without a key."""
     debug: bool
     """Enables Django's debug pages; do not enable them on a public host."""
     allowed_hosts: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Refuses to run without a secret key, except for commands that sign nothing."""
+"""Refuses to run without a secret key, except for a few commands that need no key."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from django.conf import settings
 from cdc.errors import Misconfigured
 
 # These commands sign nothing. `collectstatic` runs while an image is built, and `up` generates the
-# key.
+# key. All other commands need the key, even if they sign nothing.
 _KEYLESS = frozenset(
     {
         "up",

@@ -28,7 +28,9 @@ class Reports:
         self._latest: OrderedDict[Choice, Latest[tuple[Report | None]]] = OrderedDict()
 
     def begin(self, choice: Choice) -> Callable[[], Reading[tuple[Report | None]]]:
-        """Start to read a report. Return a function that waits for it, for at most 3 s.
+        """Start to read a report. Return a function that waits for the report.
+
+        If there is a previous report, the function waits for at most 0.1 s, otherwise about 3 s.
 
         The report is in a tuple, because the report itself is None if there are no stories.
         """

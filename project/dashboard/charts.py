@@ -17,7 +17,10 @@ _UNFINISHED = {
 
 
 def columns_of(report: Report) -> list[Series]:
-    """Return the number of stories of each charted topic in each column, largest topic first."""
+    """Return the number of stories of each charted topic in each column.
+
+    The largest topic is first. All other topics together are last.
+    """
     span, series = report.span, dict[str | None, list[int]]()
     for group in report.days.now:
         place = _place(span, group)

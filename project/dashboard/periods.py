@@ -60,7 +60,8 @@ class Span:
     columns: tuple[date, ...]
     """The first day of each column of a chart."""
     before: date | None
-    """The first day of the previous period; None if that period has no stories."""
+    """The first day of the previous period; None without such a period: for all stories, or if no
+    story is older than the period."""
     so_far: datetime | None = None
     """The moment of the report if the last day has not ended, else None."""
 
@@ -77,7 +78,7 @@ class Span:
     def period_before(self) -> Period | None:
         if self.before is None:
             return None
-        # An unfinished day is compared with the same hours of a day.
+        # If the last day has not ended, the previous period ends at this time of its own last day.
         missing = _midnight(self.last) + _DAY - self.so_far if self.so_far else timedelta()
         until = _midnight(self.first) - missing
         return Period(field=FIELD, since=_midnight(self.before), until=until)

@@ -18,9 +18,10 @@ _LOOKUPS = ("__regex", "__iregex")
 class OddRequestsMiddleware(MiddlewareMixin):
     """Answers requests of these kinds with status 400.
 
-    - The request names an encoding other than UTF-8. Django would also decode the query string with
-      this encoding, and some encodings yield characters that no database can store.
-    - The length of the body is not a number.
+    - The request names a known encoding other than UTF-8 and ASCII. Django would also decode the
+      query string with this encoding, and some encodings yield characters that no database can
+      store.
+    - The length of the body is not a number of at most 18 digits.
     - `_to_field`, the column by which the admin finds a row, is empty.
     - An action of an admin list names a row whose key cannot exist.
     - A filter in the URL of an admin list has a regular expression. The admin has no such filter,

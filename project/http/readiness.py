@@ -35,7 +35,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Something that the site needs: a service, or the migrations of the database."""
+    """Something that the site needs: a service, the migrations, or the background threads."""
 
     name: str
     state: State

@@ -1,4 +1,4 @@
-"""The responses to errors of the database or of `cdc` that a page does not handle itself."""
+"""The error pages, and the responses to errors of the database or of `cdc` that no page handles."""
 
 import logging
 import sys
@@ -27,7 +27,8 @@ class RefusalMiddleware(MiddlewareMixin):
     """Shows the page of a refused POST again, with the reason.
 
     This project's own pages with forms do this themselves (`cdc.pages`), and keep what was typed.
-    This middleware is for all other pages, such as the admin pages of other apps.
+    This middleware is for all other pages, such as the admin pages of other apps. If the database
+    is locked or not available, the middleware also responds to a GET request.
     """
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -58,7 +59,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Return the page of an error outside the views, for example in a middleware."""
+    """Return the page of an error that nothing has handled.
+
+    An error of the database, for example in a middleware, gets the page of a refusal.
+    """
     error = sys.exc_info()[1]
     if isinstance(error, Error):
         _report(error)

@@ -52,7 +52,7 @@ def _values(scope: Scope, wanted: bytes) -> Iterator[bytes]:
 
 
 class Bodies:
-    """The bodies that are being read, or wait for a thread.
+    """The bodies of the requests that are being received or answered.
 
     Small bodies are always read. All large bodies together have a limit.
     """
@@ -89,7 +89,7 @@ class Bodies:
 
 
 class Body:
-    """The body of one request, which counts towards the total until it is forgotten."""
+    """The body of one request. A large body counts towards the total until it is forgotten."""
 
     def __init__(self, bodies: Bodies) -> None:
         self.content = bytearray()

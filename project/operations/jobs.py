@@ -55,7 +55,8 @@ def job_contexts(jobs: Iterable[Job], audience: Audience) -> list[dict[str, Any]
 def _context(job: Job, audience: Audience, names: Mapping[str, str]) -> dict[str, Any]:
     """Return the values of a job for the templates.
 
-    Messages, and the result of a job that failed, may quote the values of rows.
+    Messages, and the result of a job that did not succeed, may quote the values of rows. They are
+    left out if the audience may not see people.
     """
     conditions = visible_conditions(json.loads(job.arguments).get("where", []), audience)
     sees_all = audience.sees_people

@@ -157,4 +157,7 @@ throughput: Latest[Throughput] = Latest(
 activity: Latest[Activity] = Latest(
     _read_activity, fresh=_ACTIVITY_SECONDS, patience=_ACTIVITY_PATIENCE
 )
-"""Today's changes and their delay. Anonymous visitors also see them, so they are read rarely."""
+"""The number of today's changes, and the delays of the last few minutes.
+
+Anonymous visitors also see these figures, so the figures are read at most every 30 s.
+"""

@@ -26,7 +26,7 @@ def favicon(_: HttpRequest) -> HttpResponse:
 
 
 class CustomerHome(RoleRequiredMixin, TemplateView):
-    """The newest stories, and the stories with the most diggs of the last day or week."""
+    """The newest stories, the stories with the most diggs, and the user's latest submissions."""
 
     role = UserType.CUSTOMER
     template_name = "pages/newest_stories.html"

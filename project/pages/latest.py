@@ -23,7 +23,7 @@ class Reading(Generic[T]):
     seconds: float
     """The age of the value; 0 if there is no value."""
     problem: str
-    """Why there is no newer value; empty if the value is fresh."""
+    """Why there is no newer value; empty if the value is recent enough."""
     is_first: bool = False
     """Whether the first read has not ended yet."""
 

@@ -55,6 +55,9 @@ def run(
 
 
 def setpriv_prefix() -> list[str]:
-    """Return a command prefix that ends a program when this process ends or is killed."""
+    """Return a command prefix: it sends a program SIGTERM when the thread that started it ends.
+
+    The thread also ends if this process is killed. Without `setpriv`, the prefix is empty.
+    """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

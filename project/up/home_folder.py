@@ -33,8 +33,9 @@ class HomeFolder:
     def locked(self) -> Iterator[None]:
         """Create and lock the folder. Raise Misconfigured if another process has the lock.
 
-        The kernel releases the lock of a process that dies. Other users of the machine can read
-        neither the folder nor the files that this process and its children create.
+        The kernel releases the lock of a process that dies. Other users of the machine cannot read
+        the files that this process and its children create. They also cannot read the folder,
+        unless it is shared, such as `/tmp`.
         """
         umask = os.umask(_NOT_FOR_OTHERS)
         try:

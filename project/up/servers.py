@@ -18,7 +18,10 @@ _KEY_BYTES = 50
 
 
 class EmbeddedServers:
-    """The servers that the environment does not provide. The env file stores their ports."""
+    """The servers that the environment does not provide.
+
+    The env file stores their addresses, and the secret key.
+    """
 
     def __init__(self, home: HomeFolder, environment: Mapping[str, str]) -> None:
         self._home = home

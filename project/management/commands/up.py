@@ -44,7 +44,7 @@ class Command(FeedCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        logging.disable(logging.WARNING)  # the console shows only what `up` itself prints
+        logging.disable(logging.WARNING)  # the console shows only what `up` prints, and errors
         up_options = UpOptions(
             **{name: options[name] for name in ("host", "port", "traffic", "demo")}
         )

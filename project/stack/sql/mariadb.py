@@ -14,7 +14,7 @@ SERVER_FOLDERS = "/usr/sbin:/usr/local/sbin:/usr/libexec"
 
 
 class MariaDB(SqlServer):
-    """MariaDB; needs Debian's `mariadb-server-core`."""
+    """MariaDB; needs Debian's `mariadb-server-core` and `mariadb-client-core`."""
 
     name = "mariadb"
 
@@ -38,4 +38,7 @@ def find_program(name: str) -> str:
     """Return the path of a program of the package. Raise StackError if it is not installed."""
     if path := shutil.which(name) or shutil.which(name, path=SERVER_FOLDERS):
         return path
-    raise StackError(f"{name} is not installed; run `apt-get install mariadb-server` as root.")
+    raise StackError(
+        f"{name} is not installed; "
+        "run `apt-get install mariadb-server-core mariadb-client-core` as root."
+    )

@@ -18,7 +18,7 @@ class MySQL(SqlServer):
     name = "mysql"
 
     def install(self) -> None:
-        """Build the tree unless it exists (about 1 minute, 560 MB, as root)."""
+        """Build the tree unless it exists (about 1 minute, 500 MB, as root)."""
         MYSQL.install()
 
     def _initialise_command(self, data: Path) -> list[str]:

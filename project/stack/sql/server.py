@@ -30,7 +30,7 @@ GRANT ALL PRIVILEGES ON *.* TO {user}@'{host}' WITH GRANT OPTION;
 class SqlServer(Service):
     """A MySQL-compatible server whose user `storyfeed` has all privileges over TCP.
 
-    The password is generated at the first start and stored in `folder` (mode 600).
+    The password is generated when it is first needed, and stored in `folder` (mode 600).
     `durable=False` is for tests. The server is then faster, but has no binary log and may lose
     commits if the power fails.
     """

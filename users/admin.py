@@ -112,7 +112,10 @@ class UserAdmin(
         return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i") if moment else None
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Leave out the permissions of a superuser, who has them all, and a choice of no groups."""
+        """Leave out the permissions of a superuser, who has them all.
+
+        Also leave out the groups if none exist.
+        """
         fieldsets = super().get_fieldsets(request, obj)
         unused = {"user_permissions"} if obj and obj.is_superuser else set()
         return _without(fieldsets, unused if Group.objects.exists() else {*unused, "groups"})

@@ -30,7 +30,7 @@ from users.mail import host_in_links, mail_thread
 from users.models import DELETED, User
 
 _LOGINS = tuple(Lock() for _ in range(64))
-"""Logins to one account take the same lock."""
+"""Within a process, logins to one account take the same lock."""
 _KEY_DIGITS = 18
 """SQLite cannot compare a key with more digits."""
 DISABLED = "This account is disabled. Ask an admin to enable it."
@@ -55,7 +55,7 @@ class LoginForm(AuthenticationForm):
     }
 
     def clean(self) -> dict[str, Any]:
-        """Check the passwords for one account one at a time.
+        """Check the passwords for one account one at a time in each process.
 
         Otherwise, simultaneous attempts would all be checked before the first failures count
         towards the limit.
@@ -204,7 +204,7 @@ class OwnPasswordForm(ErrorsAtPassword, SetPasswordForm):  # type: ignore[type-a
     """Sets the password of the user's own account, unless others have just changed the account."""
 
     changed_meanwhile: str
-    """What to do if the password or the role was changed since the account was read."""
+    """What the user can do if the account was changed since it was read."""
 
     def save(self, commit: bool = True) -> Any:
         """Save the password. Raise Refused if the account was changed, disabled or deleted.

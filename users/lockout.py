@@ -47,9 +47,10 @@ def forget_form(instance: AccessAttempt, **_: Any) -> None:
 
 
 def locked_accounts() -> QuerySet[AccessAttempt, dict[str, Any]]:
-    """Return the accounts that are locked now, once for each network with failed logins.
+    """Return the accounts that are locked now, once for each network for which they are locked.
 
-    A row counts the failures of one browser. They are added up, as django-axes itself does.
+    Networks for which all accounts are locked are not considered. A row counts the failures of one
+    browser, so rows are added up, as django-axes itself does.
     """
     since = timezone.now() - settings.AXES_COOLOFF_TIME
     recent: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(attempt_time__gte=since)

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.http.request import split_domain_port
 
 _logger = logging.getLogger(__name__)
-# One thread sends the e-mails. Before the process exits, it sends the e-mails in its queue.
+# One thread sends the e-mails. If SIGTERM ends the web process, the e-mails in its queue are lost.
 mail_thread = ThreadPoolExecutor(1, thread_name_prefix="mail")
 
 _BODY = (

@@ -100,7 +100,10 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(TracksEdits, AbstractBaseUser, PermissionsMixin):
-    """A user. Registration creates Customers; only admins assign the other types."""
+    """A user. Registration creates Customers.
+
+    Superusers, and staff with the permission `assign_role`, assign the other types.
+    """
 
     email = LoginEmailField("e-mail address", unique=True, validators=[validate_address])
     name = models.CharField(max_length=150, validators=[validate_name])

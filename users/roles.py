@@ -68,7 +68,8 @@ def may_manage(actor: User | AnonymousUser, account: User) -> bool:
 
     Anyone who can set the password or the e-mail address of an account can act with the role of
     that account. Staff accounts, including one's own, are managed by superusers. The accounts of
-    Technical Workers and Senior Management are also managed by staff who may assign these types.
+    Technical Workers and Senior Management are also managed by staff who may assign these types,
+    and those of Customers by all staff.
     """
     if is_superuser(actor):
         return True

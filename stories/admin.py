@@ -43,7 +43,7 @@ _MAX_IDS = 500
 
 @admin.register(Story)
 class StoryAdmin(BulkChanges, RefusalMessages):
-    """Stories in the admin. Every write is a captured save or update and produces an event."""
+    """Stories in the admin. Every save, update and delete of a story is captured as an event."""
 
     form = StoryForm
     list_display = ("title", "state", "diggs", "submitter", "site", "submitted_at")
@@ -150,7 +150,8 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     def reject(self, request: HttpRequest, queryset: QuerySet[Story]) -> HttpResponse | None:
         """Ask for the reason, then reject the stories.
 
-        Rejected stories are hidden from users, except their submitters and readers of the feed.
+        Rejected stories are hidden from users, except their submitters, readers of the feed, and
+        staff who may view or change stories.
         """
         form = RejectionForm(request.POST if CONFIRMED in request.POST else None)
         show_refusal(request, form)

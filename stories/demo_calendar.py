@@ -16,7 +16,7 @@ def moments(count: int, now: datetime) -> list[datetime]:
     """Return `count` moments in the year before `now`, oldest first.
 
     The same arguments give the same moments. The last months have more moments than the first,
-    weekends have fewer, and nights have few. The last moments are a few minutes before `now`.
+    weekends have fewer, and nights have few. No moment is later than `now`.
     """
     rng = random.Random(count)  # noqa: S311 -- not for security
     days = [now - timedelta(days=DAYS - number) for number in range(1, DAYS + 1)]
@@ -36,9 +36,10 @@ def _in_a_day(rng: random.Random, day: datetime, now: datetime) -> datetime:
 
 
 def rhythm(moment: datetime) -> float:
-    """Return the speed of demo traffic at a moment, relative to the average: from 0.5 to 2.
+    """Return the speed of demo traffic at a moment, relative to the average.
 
-    The average over a day is about 1. Waves of 15 minutes vary it within each hour.
+    The speed is between 0.4 and 1.5. The average over a day is about 1. Waves of 15 minutes vary
+    the speed within each hour.
     """
     hour = moment.hour + moment.minute / 60
     first, second = int(hour) % 24, (int(hour) + 1) % 24

@@ -1,4 +1,4 @@
-"""Demo traffic: a steady stream of small changes to demo stories."""
+"""Demo traffic: a continuous stream of small changes to demo stories."""
 
 import logging
 import random

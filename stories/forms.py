@@ -266,7 +266,7 @@ class BulkEditForm(forms.Form):
             self.fields[name] = field
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a form without any value."""
+        """Refuse a form without any value, and a rejection without a reason."""
         cleaned = super().clean() or {}
         if cleaned.get("status") == Status.REJECTED and not cleaned.get("reason"):
             self.add_error("reason", REASON_MISSING)

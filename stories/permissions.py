@@ -38,7 +38,8 @@ def one_of(stories: QuerySet[Story], key: int) -> Story:
 def may_change(user: Any, story: Story) -> bool:
     """Return whether a user may edit a story.
 
-    Technical Workers may edit every story. Users may edit their own story until it is reviewed.
+    Technical Workers and superusers may edit every story. Other users may edit their own story
+    until it is reviewed.
     """
     own = story.submitted_by_id == user.pk and story.status == Status.SUBMITTED
     return own or may_open(user, UserType.TECHNICAL_WORKER)

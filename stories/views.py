@@ -28,7 +28,7 @@ _PARAMETERS = ("q", "topic", "sort", "status", "after", "page")
 
 
 class StoryListView(LoginRequiredMixin, ListView[Story]):
-    """All stories in pages, with a search (`q`) and the filters `topic`, `status` and `sort`."""
+    """The stories in pages, with a search (`q`), the filters `topic` and `status`, and `sort`."""
 
     template_name = "stories/list.html"
     context_object_name = "stories"
@@ -161,7 +161,7 @@ class AddressCheckView(LoginRequiredMixin, TemplateView):
 
 
 class ChangeView(UserPassesTestMixin, SubmissionView):
-    """Lets Technical Workers edit any story, and submitters their own unreviewed stories."""
+    """Lets Technical Workers and superusers edit any story, and users their own unreviewed ones."""
 
     extra_context = {"title": "Edit story", "button": "Save"}
     permission_denied_message = (

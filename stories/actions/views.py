@@ -173,8 +173,8 @@ class RejectView(ReviewView):
     form_class = RejectionForm
     extra_context = {
         "title": "Reject this story?",
-        "text": "Only the submitter, staff and people who see the live feed can read a rejected "
-        "story. They also see the reason.",
+        "text": "Only the submitter, staff who may view stories, and people who see the live feed "
+        "can read a rejected story. They also see the reason.",
         "button": "Reject",
         "common_reasons": COMMON_REASONS,
     }

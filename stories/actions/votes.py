@@ -13,8 +13,8 @@ from stories.validators import LARGEST_COUNT
 def digg(user: Any, key: int) -> Story:
     """Count the vote of a user for a story once, and return the story.
 
-    A second vote changes nothing. Raise StoryNotFound if the story does not exist, and Refused if
-    it is rejected.
+    A second vote changes nothing. Raise StoryNotFound if the story does not exist. Raise Refused if
+    the story is rejected, or if its number of diggs cannot be increased.
     """
     with transaction.atomic():
         story = _locked(key)

@@ -21,7 +21,8 @@ _NEEDED = "a story needs id, title, href, link and submit_date"
 def story_from(row: Any) -> Story:
     """Return an unsaved, valid story. Raise BadRow if the row is not a valid story.
 
-    `_id` and unknown keys are ignored. If an optional key is missing, the column's default is used.
+    `_id` and unknown keys are ignored. If an optional key is missing or null, the column's default
+    is used.
     """
     if not isinstance(row, dict):
         raise BadRow(f"the row is {excerpt(row)}, not a story: write one JSON object")

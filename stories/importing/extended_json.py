@@ -20,9 +20,9 @@ _UNDECODABLE = (ArithmeticError, AttributeError, BSONError, LookupError, TypeErr
 def plain(value: Any) -> Any:
     """Return `value` with every Extended JSON wrapper replaced by a number or a string.
 
-    A date becomes ISO 8601 text in UTC, and an object id becomes text. Raise BadRow if
-    the content of a wrapper does not match its name, or if it is neither a number nor a date nor an
-    object id.
+    A date becomes ISO 8601 text in UTC, and an object id becomes text. Raise BadRow if the content
+    of a wrapper does not match the wrapper's name, or if a wrapper is neither a number nor a date
+    nor an object id.
     """
     if isinstance(value, list):
         return [plain(item) for item in value]

@@ -32,7 +32,7 @@ first events while the import runs."""
 CHUNK_SIZE = 1_000_000
 ATTEMPTS = 6
 """The maximum number of attempts for one transaction. The waits between the attempts add up to
-about two seconds, long enough for a deadlock to end or a connection to be restored."""
+about one second, long enough for a deadlock to end or a connection to be restored."""
 _ROW_ERRORS = (Refused, IntegrityError, DataError)
 
 _JSON_COLUMNS = frozenset({"container", "topic", "user", "thumbnail", "shorturl"})

@@ -1,7 +1,8 @@
 """The stories that match the filters of a list.
 
-The time for a page must not depend on the number of stories. Every order has an index, a list ends
-after 1,000 stories, and a search reads at most 10,000 stories.
+The time for a page must not depend on the number of stories. Every order has an index, except the
+orders of one topic on MariaDB. A list ends after 1,000 stories, and a search reads about 10,000
+stories.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,10 @@ from stories.permissions import readable_by
 MOST_LISTED = 1_000
 """The maximum number of stories in a list."""
 MOST_SEARCHED = 10_000
-"""The maximum number of stories that one search reads, the newest first."""
+"""The number of stories that one search reads, the newest first.
+
+A search also reads further stories of the same date as the last one.
+"""
 _ORDERS = {"new": "-submit_date", "diggs": "-diggs", "comments": "-comments"}
 _UNUSED = ("container", "shorturl", "href", "thumbnail", "promote_date")
 

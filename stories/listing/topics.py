@@ -51,7 +51,10 @@ def known_topic(text: str) -> str:
 
 
 def topic_object(name: str) -> dict[str, Any]:
-    """Return the JSON of a topic, as stored in the newest story that has this topic."""
+    """Return the JSON of a topic, as stored in the newest story that has this topic.
+
+    If no story has this topic, return a new JSON object.
+    """
     stories = Story.objects.alias(name=JSONName("topic")).filter(name=name)
     found = stories.values_list("topic", flat=True).first()
     return found if isinstance(found, dict) else {"name": name, "short_name": slugify(name)}

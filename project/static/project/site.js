@@ -59,7 +59,7 @@ const onAnswer = ({ detail: { successful } }) => {
   markStale(!successful);
 };
 
-// The next response of the server ends the mark.
+// The next successful response of the server ends the mark.
 const showOffline = () => {
   const banner = document.getElementById("offline");
   if (banner) banner.hidden = navigator.onLine;

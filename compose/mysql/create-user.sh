@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The image of MySQL runs this file once, when its volume is empty. Unlike the image's own
-# MYSQL_USER, this file allows every character in the password. Spaces around it are ignored, as in
-# Storyfeed's settings.
+# MYSQL_USER, this file allows every character in the password. Spaces around the password are
+# ignored, as in Storyfeed's settings.
 read -r password </run/secrets/database_password || true
 password=${password//\\/\\\\}
 password=${password//\'/\\\'}

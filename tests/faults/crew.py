@@ -166,7 +166,7 @@ class Crew:
                 member.daemon.kill()
 
     def consumer(self, name: str, folder: Path) -> Member:
-        """Start a consumer that is not a member."""
+        """Start a consumer, without adding it to the members."""
         command = ("consume_and_save_to_mongodb", "--instance", f"{socket.gethostname()}-{name}")
         return Member(name, folder, self.environment, *command, root=self.root)
 

@@ -1,11 +1,11 @@
 """The time to recover from a SIGKILL under traffic: `python -m tests.faults.recovery --rate 400`.
 
-Starts three brokers, three members of a replica set and a database, two relays, two consumers and
-writers that make `--rate` changes per second. In each round, kills a consumer, the publishing
-relay, another broker and the primary. Prints the time from the SIGKILL until changes are again
-visible within 1 s in all three collections, and remain so for 10 s. A process is restarted at once;
-a server only after the recovery. The clients use no proxies, and the timeouts of the clusters are
-the defaults of Kafka and MongoDB.
+Starts three brokers, three members of a replica set and a database, two relays, two consumers, a
+web server and writers that make `--rate` changes per second. In each round, kills a consumer, the
+publishing relay, another broker and the primary. Prints the time from the SIGKILL until changes are
+again visible within 1 s in all three collections, and remain so for 10 s. A process is restarted at
+once; a server only after the recovery. The clients use no proxies, and the timeouts of the clusters
+are the defaults of Kafka and MongoDB.
 
 The exit code is 1 if the copy or the order of the events is wrong at the end, or if the machine is
 too slow: the run then ends early, because the lag stays above 1 s without a fault.

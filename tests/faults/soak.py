@@ -3,15 +3,17 @@
 Starts three brokers, three members of a replica set and a database behind proxies, two relays, two
 consumers, a web server, a job process and writers that make `--rate` changes per second. A visitor
 requests pages and reads the live stream. Every `--fault-every` seconds, a fault happens to one of
-the relays, one of the consumers, a broker, the primary or the database, or a command is run.
+the relays, one of the consumers, a broker, the primary or the database, a command is run, or a
+consumer is added for a few seconds.
 
 Every ten seconds, the memory, descriptors, TCP connections and threads of each process are sampled,
 and the connections that the servers count. For each figure of each process, prints how much it grew
 per hour. A process that was restarted begins a new series. The first sixth of the run is left out
 of each series, and a series is judged if its rest is at least half as long as the run.
 
-The exit code is 1 if a figure grew by more than its limit, if the table and the collections differ
-at the end, if a document returned to an older version, or if the order of the events is wrong.
+The exit code is 1 if a figure grew by more than its limit, if no process of a kind ran long enough
+to be judged, if the table and the collections differ at the end, if a document returned to an older
+version, if the order of the events is wrong, or if a command or a writer failed.
 """
 
 import sys

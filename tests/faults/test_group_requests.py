@@ -31,7 +31,7 @@ while True:
     while time.monotonic() < deadline:
         try:
             source.poll(1, 0.1)
-        except Fatal:  # Kafka removed it from the group: a supervisor would restart it.
+        except Fatal:  # Kafka removed the consumer: a supervisor would restart it.
             source.close()
             source = KafkaSource(settings, [settings.topic], "one")
     try:

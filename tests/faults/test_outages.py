@@ -35,7 +35,7 @@ OUTAGES = ["suspended", "dead"] if OUTAGE_SECONDS > ORDINARY_SECONDS else ["susp
 STOP_SECONDS = 5.0 if OUTAGE_SECONDS > ORDINARY_SECONDS else 15.0
 """The promise is 5 s. On a busy machine a stop takes longer, but less than a client's timeout."""
 _MAX_GROWTH_MEGABYTES = 80
-"""The limit on a daemon's growth: twice the largest prefetch of a consumer."""
+"""The limit on a daemon's growth: twice the largest prefetch of a consumer, and a reserve."""
 _REMOVED = "Kafka removed this consumer from its group"
 _SIGTERM_BIT = 1 << (signal.SIGTERM - 1)
 NAMES = ("kafka", "mongod", "database")

@@ -1,6 +1,6 @@
 """Each rule of the replica is necessary: without it, the watcher reports a violation.
 
-Every scenario runs twice on a real mongod: with all rules, and without one of the rules.
+Every scenario runs on a real mongod, with all rules and without one of the rules.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -15,7 +15,7 @@ LOG = "outbox_log"
 
 
 class Traffic:
-    """Writers in threads. They do not repeat a failed write, as after a deadlock."""
+    """Writers in threads. They do not repeat a write that failed, such as one with a deadlock."""
 
     def __init__(self, writers: int = 2, pause: float = 0.008) -> None:
         self.written = self.refused = 0

@@ -32,7 +32,7 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
 
 @contextmanager
 def prepared(options: argparse.Namespace, *, plain: bool) -> Iterator[tuple[Path, Servers]]:
-    """Start three brokers, three members and a database, and set Django up to use them."""
+    """Start three brokers, a replica set of three and a database, and set Django up to use them."""
     # Otherwise, the servers would not be stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with ExitStack() as stack:

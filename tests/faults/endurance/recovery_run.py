@@ -39,7 +39,7 @@ class Recovery:
 
     killed: str
     seconds: float
-    """The seconds until changes were visible within 1 s again; 0 if all of them were."""
+    """The seconds until changes were visible within 1 s again; 0 if no change took longer."""
     longest: float
     """The longest time in seconds from a commit until the change was visible."""
     rate: float

@@ -102,6 +102,9 @@ def slope(points: Sequence[Point]) -> float:
 
 
 def not_judged(trends: Sequence[Trend], names: Sequence[str]) -> list[str]:
-    """Return which of `names`, such as `relay`, begin no series that was long enough."""
+    """Return those of `names`, such as `relay`, without a series that was long enough.
+
+    The name of a series begins with one of these names.
+    """
     judged = [each.name for each in trends if each.judged]
     return [name for name in names if not any(each.startswith(name) for each in judged)]

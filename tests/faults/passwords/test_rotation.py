@@ -138,7 +138,7 @@ def check_pages(world: World, name: str) -> None:
 
 
 def check_attempts(world: World, name: str, ends: dict[str, int], seconds: float) -> None:
-    """Verify that no daemon tries again without a pause: the first pauses are short, then 0.5 s."""
+    """Verify that no daemon tries again without a pause: the later pauses take at least 0.5 s."""
     for process, log in world.site.logs_since(ends).items():
         refused = sum(REFUSALS[name] in line for line in log.splitlines())
         assert process == "web" or refused <= MOST_LOOPS * (6 + 2 * seconds), log

@@ -1,4 +1,4 @@
-"""A Kafka cluster of three brokers on loopback, each behind a proxy."""
+"""A Kafka cluster on loopback, in which each broker can be behind a proxy."""
 
 import base64
 import random

@@ -1,4 +1,4 @@
-"""A MongoDB replica set of three members on loopback, each behind a proxy."""
+"""A MongoDB replica set on loopback, in which each member can be behind a proxy."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -42,7 +42,7 @@ class Delays(Judge):
 
 
 class Probe:
-    """Saves a story ten times per second while the block runs, directly in the database."""
+    """Saves a story ten times per second while the block runs, not through the database's proxy."""
 
     def __init__(self, delays: Delays) -> None:
         self._delays = delays

@@ -1,8 +1,9 @@
 """The test driver: `python -m tests [--units] [--db mysql,mariadb,sqlite] [pytest arguments]`.
 
-Starts Kafka, mongod and the databases in a temporary folder. Runs the whole suite on the first
-database and the tests marked `database` on the other databases. Three pytest processes run in
-parallel. The last line shows what was run and what was not. With `--units`, no servers are started.
+Starts Kafka, mongod and the databases, in Docker containers or in a temporary folder. Runs the
+whole suite on the first database and the tests marked `database` on the other databases. Three
+pytest processes run in parallel. The last line shows what was run and what was not. With `--units`,
+no servers are started, and all parts of the unit tests run in parallel.
 """
 
 import argparse
@@ -146,7 +147,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]) -> list[Run]:
     """Return the parts of the suite for the first database, and a run for each other database.
 
-    The parts run in parallel. Each part has its own database. The longest parts start first. The
+    With `arguments`, the first database also has only one run. The parts run in parallel. Each part
+    has its own database. The longest parts start first. The
     browser tests are a separate part because Playwright keeps an event loop running in its
     process, and this loop breaks other asynchronous tests.
     """

@@ -56,7 +56,7 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests that do not apply to SQLite."""
+    """On SQLite, deselect the tests that need row locks, and browser tests without a browser."""
     if not _is_sqlite():
         return
     names = ["row_locks", *(["browser"] if _skips_browser() else [])]

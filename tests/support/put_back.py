@@ -9,7 +9,7 @@ from cdc.outbox.next_id import next_id
 
 
 class DatabaseCopy:
-    """A copy of the test's database, taken when it is created.
+    """A copy of the test's database, taken when this object is created.
 
     For SQLite it is a copy of the file. For MySQL and MariaDB it is a copy of every table and of
     the outbox's next id. No other connection may write while a copy is taken or put back.

@@ -73,7 +73,7 @@ def running(folder: Path, *, is_mariadb: bool) -> Iterator[SqlServer]:
 
 @contextmanager
 def expired_in_front_of(port: int) -> Iterator[int]:
-    """Yield the port of a server whose certificate has expired; MySQL itself refuses to use it."""
+    """Yield the port of a server with an expired certificate, which MySQL itself would not use."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate("expired"))
 

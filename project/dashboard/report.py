@@ -68,7 +68,7 @@ class Report:
     stories: tuple[Mapping[str, Any], ...]
     """Some fields of the stories with the most diggs."""
     changed_at: datetime | None
-    """When the newest change that has reached the replica was saved."""
+    """When the newest change that has reached the replica was saved; None without a history."""
     earlier: date | None
     """The day of the newest story before the period."""
 

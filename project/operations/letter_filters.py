@@ -19,7 +19,7 @@ STATES = {
     ALL: "All",
 }
 LONGEST = 100
-# Larger numbers do not fit into the columns.
+# Larger numbers may not fit into the columns.
 _POSITION = re.compile(r"(\d{1,9}):(\d{1,18})")
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 

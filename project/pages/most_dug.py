@@ -33,7 +33,7 @@ class MostDug:
     def period(self) -> str:
         """The day or the week in words. If it is not the current one, the reason follows."""
         if self.newest is None or self.newest > timezone.now() - _DAY:
-            return "Last 7 days" if self.is_week else "Today"
+            return "Last 7 days" if self.is_week else "Last 24 hours"
         day = f"{self.newest.day} {self.newest:%B} {self.newest.year}"
         return f"{'Week to ' if self.is_week else ''}{day}. No newer story has been reviewed."
 

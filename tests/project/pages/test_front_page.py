@@ -56,7 +56,7 @@ def test_the_most_dug_story_of_the_day_is_first() -> None:
         story(f"Other {number}")
     story("Yesterday", diggs=90, submit_date=timezone.now() - timedelta(days=2))
     page = front()
-    assert ">Today</p>" in page
+    assert ">Last 24 hours</p>" in page
     assert page.index(">Many<") < page.index(">Few<")
     assert "Yesterday" not in page
 

@@ -32,7 +32,7 @@ from users.models import DELETED, User
 _LOGINS = tuple(Lock() for _ in range(64))
 """Within a process, logins to one account take the same lock."""
 _KEY_DIGITS = 18
-"""SQLite cannot compare a key with more digits."""
+"""SQLite cannot compare every key with more digits."""
 DISABLED = "This account is disabled. Ask an admin to enable it."
 RULES = (
     "At least 12 characters, not only digits. Not a common password, and not similar to your name "

@@ -71,7 +71,7 @@ class WhyForm(forms.Form):
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ForAudience):
-    """Messages that could not be applied, and the decision about each message."""
+    """Messages that could not be applied or published, and the decision about each message."""
 
     list_display = ("id", "status", "short_reason", "short_key", "where", "since", "by")
     list_filter = ("status", "group", "topic", ("table", TableFilter), "created_at")
@@ -225,7 +225,7 @@ class OperatorActionAdmin(ForAudience):
 
 @admin.register(OutboxRecord)
 class OutboxRecordAdmin(ForAudience):
-    """Changes that Kafka has not acknowledged yet."""
+    """Changes that the relay has not published and deleted yet."""
 
     list_display = ("id", "op", "table", "key", "topic", "user", "epoch")
     list_filter = ("op", "table", "topic")

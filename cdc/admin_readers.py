@@ -54,7 +54,7 @@ class ForAudience(ReadOnlyAdmin):
         return self._visible(super().get_search_fields(request), request)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse URL filters on fields that the user must not see."""
+        """Allow users who must not see personal data to filter only by their list filters."""
         if not self.audience(request).sees_people:
             offered = {_field_of(each) for each in self.get_list_filter(request)}
             if lookup.partition("__")[0] not in offered:

@@ -224,8 +224,8 @@ def _proxies(model: type[models.Model]) -> Iterator[type[models.Model]]:
 def _check_references(model: type[models.Model]) -> Iterator[CheckMessage]:
     for field in model._meta.concrete_fields:
         on_delete = getattr(field.remote_field, "on_delete", None)
-        # For any other handler that is not lazy, Django loads the referring rows, and then updates
-        # these rows without a queryset or a signal.
+        # CASCADE, PROTECT and RESTRICT update no rows. For any other handler that is not lazy,
+        # Django loads the referring rows, and then updates them without a queryset or a signal.
         updates = on_delete not in {models.CASCADE, models.PROTECT, models.RESTRICT, None}
         lazy = getattr(on_delete, "lazy_sub_objs", on_delete is models.DO_NOTHING)
         if updates and not lazy:

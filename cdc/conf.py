@@ -36,7 +36,7 @@ _OWN_KAFKA_SETTINGS = frozenset(
         *("logger", "on_commit", "on_delivery", "default.topic.config", "plugin.library.paths"),
     }
 )
-"""Settings of the Kafka client on which the promises depend; the pipeline sets them itself."""
+"""Settings that `kafka_config` must not contain, because the guarantees depend on them."""
 LARGEST_EVENT_LIMIT = 15_000_000
 
 
@@ -51,17 +51,19 @@ class CdcSettings:
     mongodb_database: str
     """The MongoDB database of the replica."""
     collections: tuple[str, ...]
-    """The replica collections. Each change is written to all of these collections in one
-    transaction."""
+    """The replica collections of the captured models that are registered without collections. Each
+    change of such a model is written to all of these collections in one transaction."""
     connector: str
     """The value of `source.connector` and `source.name` in each message."""
     client_name: str
     """The name under which this application's connections appear in Kafka and MongoDB."""
     history_collection: str
-    """The collection of the history, with one document for each applied event."""
+    """The collection of the history, with one document for each event that a consumer processed."""
     positions_collection: str
     """The collection of the consumers' positions, with one document for each group, topic and
-    partition. A document contains the id of the topic, the owner and the next offset."""
+    partition. A document contains, among other fields, the id of the topic, the owner and the next
+    offset. Two more collections have names that begin with this name: `…_columns` stores which
+    columns all documents have, and `…_instances` which process has which instance name."""
     canary_collection: str
     """The collection for the canary, a test row that is saved repeatedly."""
     bootstrap_servers: str = ""

@@ -57,7 +57,10 @@ def current_traceparent() -> str:
 
 @contextmanager
 def traced(traceparent: str) -> Iterator[None]:
-    """Add `traceparent` to the changes made inside the block; a malformed value counts as empty."""
+    """Add `traceparent` to the changes made inside the block; a malformed value counts as empty.
+
+    While a span of OpenTelemetry is active, the changes get the context of this span instead.
+    """
     token = _traceparent.set(traceparent if TRACEPARENT.match(traceparent) else "")
     try:
         yield

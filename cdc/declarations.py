@@ -1,4 +1,4 @@
-"""Finds captures that would overwrite other data in Kafka or MongoDB."""
+"""Finds captures that would overwrite other data, and names that MongoDB does not allow."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

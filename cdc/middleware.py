@@ -66,7 +66,7 @@ def _answered(span: RequestSpan, request: HttpRequest, response: HttpResponseBas
 
 
 def _user_id(request: HttpRequest) -> str:
-    # This function runs only when a change is captured, in a thread that may query the database.
-    # A request that makes no changes therefore causes no query.
+    # This function runs only when a change or an operator's action is recorded, in a thread that
+    # may query the database. Any other request therefore causes no query.
     user = getattr(request, "user", None)
     return str(user.pk) if user is not None and user.pk is not None else _ANONYMOUS

@@ -14,8 +14,8 @@ class Epoch(models.Model):
     """The database's epoch (one row). A restored or recreated database gets a higher epoch."""
 
     value = models.BigIntegerField()
-    """The time at which the epoch began, in milliseconds since 1970, or the previous value plus one
-    if that is higher."""
+    """The time at which the epoch began, in milliseconds since 1970, or the highest known earlier
+    epoch plus one if that is higher."""
 
     class Meta:
         db_table = "cdc_epoch"
@@ -28,7 +28,7 @@ class Epoch(models.Model):
 
 
 class OutboxRecord(models.Model):
-    """A change that Kafka has not acknowledged yet. The ids define the order of a row's changes."""
+    """A change, kept until it is published. Epoch and id define the order of a row's changes."""
 
     epoch = models.BigIntegerField()
     topic = models.CharField(max_length=249)
@@ -36,7 +36,7 @@ class OutboxRecord(models.Model):
     """The Kafka key as text, such as `{"id":17}`."""
     op = models.CharField(max_length=1)
     before = models.BinaryField(null=True)
-    """The row before the change, encoded as JSON."""
+    """The row before the change, or only its key, encoded as JSON."""
     after = models.BinaryField(null=True)
     """The row after the change, encoded as JSON."""
     ts_ms = models.BigIntegerField()
@@ -91,7 +91,7 @@ class DaemonError(models.Model):
     """The last error of a process that retries. The row is deleted when the process recovers."""
 
     process = ExactCharField(max_length=255, primary_key=True)
-    """The kind and the name of the process, such as `relay web-1:42`."""
+    """The kind and the name of the process, such as `relay web-1:42:1f2e3d4c`."""
     error = models.TextField()
     since = models.DateTimeField()
     """The time of the first error since the process last succeeded."""
@@ -164,7 +164,7 @@ class JobState(models.TextChoices):
 
 
 class Job(models.Model):
-    """Long-running work that a page or the relay has requested, and that `run_jobs` runs."""
+    """Long-running work that a page, a command or the relay requests, and that `run_jobs` runs."""
 
     kind = models.CharField(max_length=32)
     arguments = models.TextField()

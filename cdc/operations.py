@@ -118,7 +118,8 @@ def request_job(kind: str, arguments: Mapping[str, Any], target: str, why: str) 
     """Queue a job for `run_jobs`; raise Refused if another job of this kind is unfinished.
 
     `kind` is COUNT, RECONCILE, REPAIR or SNAPSHOT. COUNT and SNAPSHOT have the arguments `model`
-    and `where`, as in `describe_selection`. `target` describes the rows for the operator log.
+    and `where`, as in `describe_selection`. SNAPSHOT may also have `rate`, the maximum number of
+    rows per second. `target` describes the rows for the operator log.
     """
     return Jobs(DEFAULT_DB_ALIAS).ask(kind, arguments, target, why)
 
@@ -215,8 +216,8 @@ def read_totals(
     """Return totals over the documents in `collection`, a replica collection of `table_name`.
 
     The totals are the sum of each field in `sums`, the number of documents for each value of the
-    field `group`, and the number of documents for each of the last `days` days. `day` names the
-    field with the date of a document. Raise Retryable if MongoDB is unavailable.
+    field `group`, and the number of documents for each of the `days` days up to the newest date.
+    `day` names the field with the date of a document. Raise Retryable if MongoDB is unavailable.
     """
     return _statistics().figures(
         collection, table=table_name, sums=sums, group=group, day=day, days=days
@@ -257,7 +258,7 @@ def read_delays() -> Delays:
 
 
 def ensure_topics(settings: CdcSettings) -> list[str]:
-    """Create the missing topics of the captured models; return the topic names of all models."""
+    """Create the missing topics of the project's captured models; return all their topics."""
     names = topic_names()
     topics = Topics(settings)
     for name in names:

@@ -86,7 +86,8 @@ class RefusalMessages(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run
         """Return the response of a view. If the write of the view is refused, call the view again.
 
         `again` is the POST data of the second call. If `again` is `request.POST` itself, the view's
-        form shows the error. If `again` is None, the user is redirected to the requested page.
+        form shows the error; otherwise, a message shows it. If `again` is None, the user is
+        redirected to the requested page instead of a second call.
         """
         if request.method != "POST":
             return view(request, *args, **options)

@@ -24,7 +24,8 @@ class Refusal:
     sentence: str
     status: int = _OK
     """The status of the response: 200 for a value that the user can correct, as for other errors of
-    a form; 409 if another change locked the rows; 503 if the database is unavailable."""
+    a form; 409 if another change locked, saved or deleted the rows; 503 if a service is unavailable
+    or the error is unknown."""
 
     @property
     def is_temporary(self) -> bool:

@@ -51,7 +51,7 @@ __all__ = [
 def read_last_change(table_name: str) -> datetime | None:
     """Return when the newest replicated change of a table was saved.
 
-    The result is None if no history is kept.
+    The result is None if the history has no change of the table.
     """
     return _reports().last_change(table_name)
 

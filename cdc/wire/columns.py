@@ -13,9 +13,9 @@ from cdc.errors import Refused, Rejected
 
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**63 - 1
 DEEPEST_JSON = 80
-"""The maximum nesting depth of a JSON column. BSON allows a depth of 100 for a whole document."""
+"""The maximum nesting depth of a JSON column. MongoDB allows a depth of 100 for a document."""
 _LONGEST_DECIMAL = 1_000
-"""No database stores a decimal number with so many digits."""
+"""No database that can be captured stores a decimal number with so many digits."""
 _UNREAD = "a value that is read as null, such as 0000-00-00"
 _SHORT_REPR = reprlib.Repr()
 _SHORT_REPR.maxstring = 60
@@ -94,7 +94,8 @@ def values_of(row: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, An
     """Return the BSON values of a row from a message; raise Rejected if one is invalid.
 
     The row may be older than some columns. Such a column gets the value that its migration gave
-    existing rows. If that value is not known, the column is omitted.
+    existing rows. If that value is not known, the column is omitted. A null from before a column
+    became NOT NULL is treated in the same way.
     """
     values: dict[str, Any] = {}
     for column in columns:

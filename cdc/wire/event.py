@@ -64,8 +64,8 @@ class ChangeEvent:
     def changed(self, columns: Iterable[str]) -> list[str]:
         """Return those of `columns` whose values an update changed; none for other operations.
 
-        If the old row does not fit into a message, `before` contains only the key. The changed
-        columns are then unknown.
+        If the old row does not fit into a message or cannot be encoded, `before` contains only the
+        key. The changed columns are then unknown, and the list is empty.
         """
         if self.op is not Operation.UPDATE or self.before is None:
             return []

@@ -40,7 +40,8 @@ def prepare(sender: type[Model]) -> None:
     meta._expire_cache()  # noqa: SLF001 -- part of no public API, and called by Django only
     named = meta.original_attrs.get("base_manager_name") == _OBJECTS
     if named and _OBJECTS not in (meta.base_manager.name, meta.default_manager.name):
-        # A migration contains only these two managers, so its model would not find `objects`.
+        # A migration contains the base manager and the default manager, but not `objects`, so the
+        # model in the migration would not find it.
         del meta.original_attrs["base_manager_name"]
 
 

@@ -150,8 +150,8 @@ class _Hint:
 def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) -> Image | None:
     """Return the row with this key, or None.
 
-    Every save reads its row twice. The SQL is cached, because Django takes several times as long to
-    build it as the database takes to execute it.
+    A save that updates a row reads the row twice. The SQL is cached, because Django takes several
+    times as long to build it as the database takes to execute it.
     """
     statement = _statement(capture, using, lock)
     connection = connections[using]

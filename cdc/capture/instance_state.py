@@ -42,9 +42,9 @@ class Recorded:
 class PendingDeletes:
     """The rows of one model that a running delete will remove, with their images.
 
-    All rows of the model that Django deletes in one block share this object. Each recorded event
-    searches all such objects, so there should be few of them. The first `post_delete` records all
-    rows before another receiver is called.
+    All rows of the model that Django deletes in one block (a transaction or a savepoint) share this
+    object. Each recorded event searches all such objects, so there should be few of them. The first
+    `post_delete` of a model or a proxy records all of its rows before another receiver is called.
     """
 
     __slots__ = (

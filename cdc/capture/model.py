@@ -119,7 +119,10 @@ class CapturedModel(models.Model):
         return saved
 
     def _do_update(self, *args: Any, **options: Any) -> Any:
-        """Lock the row, store its image, and update it; if it does not exist, Django inserts it."""
+        """Lock the row, store its image, and update it.
+
+        If the row does not exist, Django inserts it, or raises an error if the save must update.
+        """
         _, using, key = args[:3]
         capture = registry.find(type(self))
         if capture is not None:

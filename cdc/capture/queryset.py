@@ -19,7 +19,8 @@ from cdc.errors import Refused
 from cdc.registry import Capture, registry
 
 CHUNK = 500
-"""The maximum number of rows that one statement locks, writes or reads."""
+"""The maximum number of rows that one statement locks, writes or reads in full. Only an update that
+cannot be divided into chunks may have more."""
 _LARGEST_STATEMENT = 20_000
 """The maximum number of rows of an update that cannot be divided into chunks."""
 
@@ -31,7 +32,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         """Update the matching rows, with an event for each row.
 
         The rows are locked in key order, because two updates with opposite orders could deadlock.
-        The filter is then evaluated again, and only the rows that still match are written.
+        The filter is then evaluated again, unless it is random. Only rows that match are written.
         """
         capture = registry.find(self.model)
         if capture is None or not values or self.query.is_sliced or self.query.combinator:
@@ -227,7 +228,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         return rows.filter(pk__in=keys)
 
     def _update_key(self, capture: Capture, key: Any, values: dict[str, Any], using: str) -> int:
-        """Update one row and its key: the events are a delete and a create."""
+        """Update one row and its key; a new key causes two events, a delete and a create."""
         before = read_images(capture, [key], using=using, lock=True)
         row = self._rows_with_keys([key], using)
         values = _with_evaluated_key(capture, row, values)
@@ -268,7 +269,7 @@ def _with_evaluated_key(
 ) -> dict[str, Any]:
     """Return an update's values; if the new key is an expression, replace it with its value.
 
-    In the next statement, expressions such as `Now()` and `Random()` would have a different value.
+    In the next statement, an expression such as `Random()` would have a different value.
     """
     (name,) = (name for name in values if row.model._meta.get_field(name).primary_key)
     if not hasattr(values[name], "resolve_expression"):

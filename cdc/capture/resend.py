@@ -21,7 +21,7 @@ from cdc.wire.event import Operation, decode_key
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 6
-"""The maximum number of attempts at one transaction; together they take about 1.5 s."""
+"""The maximum number of attempts at one transaction; the pauses take at most 1.6 s in all."""
 
 
 def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:

@@ -43,7 +43,7 @@ def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
     """Write the changes to the outbox; return their lowest outbox id, or 0 without a change.
 
     Raise Refused if a change cannot be encoded, if no transaction is open, or if `using` is not the
-    default database.
+    default database. Raise Misconfigured if captures conflict.
     """
     _refuse_unpublished(capture, using)
     existing = partial(outbox.existing, using=using)

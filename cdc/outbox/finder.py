@@ -1,4 +1,8 @@
-"""Finds the outbox rows to publish, and keeps the changes of each captured row in order."""
+"""Finds the outbox rows to publish, and keeps the changes of each captured row in order.
+
+A gap is an id without a row, below the highest id that was found. The transaction to which the id
+was assigned is still open or was rolled back.
+"""
 
 import random
 from collections.abc import Sequence
@@ -36,11 +40,7 @@ class Ids(Protocol):
 
 
 class Finder:
-    """Finds the ids of unpublished rows, even while other transactions are open.
-
-    A gap is an id without a row, below the highest id that was found. The transaction to which the
-    id was assigned is still open or was rolled back.
-    """
+    """Finds the ids of unpublished rows, even while other transactions are open."""
 
     def __init__(self, outbox: Ids, sweeper: Sweeper, clock: Clock) -> None:
         self._outbox = outbox

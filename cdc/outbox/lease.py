@@ -19,7 +19,7 @@ class Lease:
     """The right to publish."""
 
     token: int
-    """A new token means that the lease had expired: another relay may have published since."""
+    """A new token means that the lease had ended: another relay may have published since."""
     mark: int
     """Every id up to this one is published or will never be used."""
 

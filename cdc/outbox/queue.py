@@ -17,7 +17,7 @@ _ATTNAMES = [field.attname for field in OutboxRecord._meta.concrete_fields]
 _IMAGES = ("before", "after")
 _ROWS_AHEAD = 32
 """The maximum number of rows that are read together with their ids. The database reads whole rows,
-and a row can have up to 2 MB."""
+and a row can be as large as `MAX_EVENT_BYTES`."""
 _SMALL = 8_000
 """The maximum size in bytes of a row that is read together with its id or its size. 500 such rows
 are as large as a portion of a batch."""

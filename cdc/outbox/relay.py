@@ -76,9 +76,10 @@ class Guard(Protocol):
 class Relay:
     """Publishes outbox rows while it has the lease, and is a standby otherwise.
 
-    One batch is in flight at a time. A row is deleted only after Kafka has acknowledged it, so a
-    crash may repeat events but loses none. Open transactions do not delay the relay: it publishes
-    the committed rows, and later looks again for the missing ids between them.
+    One batch is in flight at a time. A row is deleted only after Kafka has acknowledged it, or
+    after it was stored as a dead letter, so a crash may repeat events but loses none. Open
+    transactions do not delay the relay: it publishes the committed rows, and later looks again for
+    the missing ids between them.
     """
 
     def __init__(

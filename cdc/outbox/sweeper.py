@@ -1,4 +1,7 @@
-"""Deletes published rows and finds overlooked rows, in a separate thread."""
+"""Deletes published rows and finds overlooked rows, in a separate thread.
+
+An overlooked row is an unpublished row at or below the relay's mark.
+"""
 
 import logging
 import threading
@@ -40,9 +43,8 @@ class Rows(Protocol):
 class Sweeper:
     """Deletes the rows that the relay has published, and finds overlooked rows.
 
-    An overlooked row is an unpublished row at or below the relay's mark. One thread calls
-    `run_once` and `pause`; the relay's thread calls the other methods. If published rows are not
-    deleted before the relay stops, the next relay publishes them again.
+    One thread calls `run_once` and `pause`; the relay's thread calls the other methods. If
+    published rows are not deleted before the relay stops, the next relay publishes them again.
     """
 
     def __init__(self, rows: Rows, clock: Clock) -> None:
@@ -71,7 +73,7 @@ class Sweeper:
             self._look_at = float("-inf")
 
     def published(self, rows: Sequence[OutboxRecord]) -> None:
-        """Queue these rows, which Kafka has acknowledged, for deletion."""
+        """Queue rows for deletion, which Kafka has acknowledged or which are now dead letters."""
         with self._lock:
             self._new.extend((row.epoch, row.id, row.ts_ms) for row in rows)
             self._undeleted.update(row.id for row in rows)

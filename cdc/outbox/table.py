@@ -17,8 +17,8 @@ _ROWS_PER_INSERT = 50
 """Older versions of SQLite accept at most 999 parameters in a statement."""
 _IDS_PER_SELECT = 500
 _BYTES_PER_INSERT = 1_000_000
-"""The maximum size of the rows in one INSERT. Even if every byte is escaped, the statement is far
-below MariaDB's limit of 16 MB."""
+"""The maximum size of several rows in one INSERT; a larger row is inserted alone. Even if every
+byte is escaped, this size is far below MariaDB's default limit of 16 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def begin_epoch(now_ms: int, *, using: str) -> int:
 
 
 def current_epoch(*, using: str) -> int | None:
-    """Return the database's epoch; None before the first migration and during a flush."""
+    """Return the database's epoch; None if it has none, as in the first migration or a flush."""
     value: int | None = Epoch.objects.using(using).aggregate(value=Max("value"))["value"]
     return value
 

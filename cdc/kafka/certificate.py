@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 FOUND_BY_THE_LIBRARY = "probe"
-"""The value that makes librdkafka search for the system's certificates itself."""
+"""The value of `ssl.ca.location` with which librdkafka searches for the system's certificates."""
 _SECONDS = 1.0
 _PORT = 9092
 

@@ -26,7 +26,7 @@ _log = logging.getLogger("cdc.kafka")
 
 
 def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
-    """Return librdkafka's configuration; raise Misconfigured if no broker is configured."""
+    """Return librdkafka's configuration; raise Misconfigured if it is invalid or has no broker."""
     if not settings.bootstrap_servers:
         raise Misconfigured(
             "KAFKA_BOOTSTRAP_SERVERS is not set: set it to host:port, or run `manage.py up`."

@@ -98,7 +98,7 @@ class Cluster:
         return {key: str(entry.value) for key, entry in found.items()}
 
     def refusal(self, name: str, partitions: int) -> str:
-        """Return why Kafka would not create a topic; empty if it would."""
+        """Return why Kafka would not create a topic; empty if it would, or if the topic exists."""
         new = new_topic(self._settings, name, partitions)
         answer = self._admin.create_topics(
             [new], validate_only=True, request_timeout=REQUEST_SECONDS

@@ -45,7 +45,7 @@ class Groups:
             raise self._unavailable(name, error) from error
 
     def may_read(self, name: str) -> bool:
-        """Return whether this client has the right to read in a group.
+        """Return whether this client has the right to read in a group; True for an unknown group.
 
         Raise Retryable if Kafka does not respond.
         """

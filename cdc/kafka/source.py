@@ -83,7 +83,8 @@ class KafkaSource:
         """Return up to `limit` records; wait up to `seconds` for the first record only.
 
         Raise Retryable if no broker accepts the login or TLS, or if the last poll found a damaged
-        batch. Its partition then waits, and the other partitions are read.
+        batch, whose partition then waits while the other partitions are read. Raise Fatal if the
+        group has removed this consumer.
         """
         if self._unreadable:
             reason, self._unreadable = self._unreadable, ""

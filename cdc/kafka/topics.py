@@ -120,5 +120,5 @@ def topic_config(settings: CdcSettings) -> dict[str, str]:
 
 
 def largest_message(settings: CdcSettings) -> int:
-    """Return the size of messages, in bytes, that a topic must accept."""
+    """Return the size in bytes up to which a topic must accept messages."""
     return max(_BROKER_LIMIT, settings.max_event_bytes + ENVELOPE_ROOM)

@@ -76,7 +76,7 @@ _OPTIONS: Mapping[str, Any] = {
 
 
 def connect(settings: CdcSettings) -> MongoClient[Document]:
-    """Return a client, which connects on first use and has timeouts of at most 20 seconds.
+    """Return a client, which connects in the background and has timeouts of at most 20 seconds.
 
     Raise Misconfigured if the URI is missing or invalid.
     """
@@ -200,7 +200,10 @@ def require_plain_collections(db: Database[Document], names: Iterable[str]) -> N
 
 
 def server_state(client: MongoClient[Document]) -> Document:
-    """Return the primary's answer to `hello`; raise Misconfigured or Retryable."""
+    """Return the answer to `hello`; raise Misconfigured or Retryable.
+
+    The answer comes from the primary, or from the server to which the URI connects directly.
+    """
     with reaching():
         try:
             return client.admin.command("hello")

@@ -42,7 +42,7 @@ class Route:
 
     @property
     def markers(self) -> str:
-        """The collection that stores the versions of deleted rows."""
+        """The collection that stores the versions of deleted rows and of recently created rows."""
         return delete_markers(self.table)
 
 
@@ -104,7 +104,7 @@ class Applied:
     """The result of applying a batch."""
 
     written: int
-    """The number of documents written to each collection."""
+    """The number of rows whose documents were written or deleted."""
     duplicates: int
     stale: int
 
@@ -211,7 +211,7 @@ def _is_stale(version: Version, held: Known | None, *, deleted: bool) -> bool:
 
 
 def written(planned: Plan) -> int:
-    """Return the number of documents that a plan writes to each collection."""
+    """Return the number of rows whose documents a plan writes or deletes."""
     return sum(
         len(writes.inserts) + len(writes.replaces) + len(writes.deletes)
         for writes in planned.writes.values()
@@ -261,7 +261,7 @@ def _check_key(event: ChangeEvent, route: Route) -> None:
 
 
 def marker(event: ChangeEvent) -> Document:
-    """Return the delete marker of an event's row and version."""
+    """Return the marker of an event's row and version. Deletes and inserts write markers."""
     return {
         "_id": event.key,
         "_epoch": event.version.epoch,

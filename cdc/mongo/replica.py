@@ -135,7 +135,7 @@ class MongoReplica:
             return self._owned.take_over(source, topic_id, self._open_session())
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move the position to `resume_at`, and store the gap.
+        """Move the position to `resume_at`, and store the gap, unless there was no position.
 
         Raise Fenced if another consumer took over the partition, or the position was moved.
         """

@@ -31,7 +31,7 @@ class Figures:
     days: Mapping[date, int]
     """The number of documents for each day in UTC, up to the last day with a document."""
     changed_at: datetime | None
-    """The time of the newest applied change; None if no history is kept."""
+    """When the newest change of the table in the history was saved; None if it has no change."""
 
 
 class Statistics:
@@ -109,7 +109,7 @@ class Statistics:
         return newest["at"] if newest else None
 
     def changed_at(self, table: str) -> datetime | None:
-        """Return when the newest applied change was saved, or None if no history is kept."""
+        """Return when the newest change of the table in the history was saved, or None."""
         with reaching():
             return self._changed_at(table)
 

@@ -154,8 +154,8 @@ def _conditions(changes: Sequence[Delivered]) -> tuple[list[Document], list[Docu
 def _together(changes: Iterable[Delivered]) -> list[Document]:
     """Return one condition for each group of changes with the same partition and epoch.
 
-    The condition is that the group's documents are older than every change of the group. Kafka
-    keeps the order within a partition, so this condition is usually met.
+    The condition is that the group's documents have this epoch and are older than every change of
+    the group. Kafka keeps the order within a partition, so this condition is usually met.
     """
     groups: dict[Any, list[ChangeEvent]] = {}
     for each in changes:
@@ -167,7 +167,7 @@ def _together(changes: Iterable[Delivered]) -> list[Document]:
 
 
 def older(key: Any, version: Version) -> Document:
-    """Return the condition that the document with this key is older than `version`."""
+    """Return the condition that a document has `version`'s epoch and a lower outbox id."""
     return {"_id": key, "_epoch": version.epoch, "_version": {"$lt": version.outbox_id}}
 
 

@@ -33,7 +33,7 @@ class OwnedPositions:
         """Take over the partition and return the partition's position.
 
         An open transaction of the previous owner would lock the position, so the previous owner's
-        session is ended first. After that, every write of the previous owner fails.
+        session is ended first. After the takeover, every write of the previous owner fails.
         """
         name = position_id(self._group, source)
         last = self._positions.find_one({"_id": name}) or {}
@@ -54,9 +54,9 @@ class OwnedPositions:
         )
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move the position to `resume_at`, and store the gap.
+        """Move the position to `resume_at`, and store the gap, unless there was no position.
 
-        A gap is a range of records that Kafka has lost and that may not have been applied.
+        The gap is the range of records that Kafka has lost and that may not have been applied.
 
         Raise Fenced if another consumer took over the partition, or the position was moved.
         """

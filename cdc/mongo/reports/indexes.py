@@ -13,7 +13,7 @@ _SPECIAL = {"partialFilterExpression", "collation", "sparse", "unique"}
 
 
 def ensure_indexes(collection: Collection[Document], columns: tuple[str, ...]) -> None:
-    """Create an index on each of these columns, unless one already exists under any name."""
+    """Create an index on each of these columns, unless an index already begins with the column."""
     if not columns:
         return
     existing = {

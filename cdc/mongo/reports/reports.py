@@ -67,7 +67,7 @@ class Reports:
         self._statistics = Statistics(client, settings)
 
     def last_change(self, table: str) -> datetime | None:
-        """Return when the newest applied change was saved, or None if no history is kept."""
+        """Return when the newest change of the table in the history was saved, or None."""
         return self._statistics.changed_at(table)
 
     def extent(

@@ -24,9 +24,9 @@ def instance_name(settings: CdcSettings, given: str = "") -> Iterator[str]:
 
     If a process rejoins its group with its old name, Kafka returns its partitions at once. With a
     new name, the partitions would wait until the old session has expired. A file lock reserves the
-    name; the operating system releases the lock when the process ends. If no file can be written,
-    the name contains the process id instead of a number. Raise Misconfigured if another process
-    keeps the given name for 3 s.
+    name; the operating system releases the lock when the process ends. If no file can be written, a
+    given name is used without a lock, and any other name contains the process id instead of a
+    number. Raise Misconfigured if another process keeps the given name for 3 s.
     """
     if given:
         with _held(settings.home / "consumers", given):

@@ -17,7 +17,10 @@ SILENT_SECONDS = 3.0
 """A process without a heartbeat for this time is considered dead."""
 _BEAT_SECONDS = 1.0
 _TWIN_SECONDS = 1.5
-"""The same for a process that has probably ended: longer than the time between two heartbeats."""
+"""The time without a heartbeat after which a process that has probably ended is considered dead.
+
+It is longer than the time between two heartbeats.
+"""
 _POLL_SECONDS = 0.1
 _START_TIME = 19
 """The index of the start time among the fields that follow the name in `/proc/PID/stat`."""

@@ -32,7 +32,7 @@ class RejectionLimit:
 
     Two causes would turn the whole topic into dead letters: a producer that writes a different
     format, and a consumer that is older than the message format. Only new dead letters count. Each
-    process counts from zero, so a restarted consumer may store `maximum` more dead letters.
+    process counts from zero, so a restarted consumer may store as many dead letters again.
     """
 
     def __init__(self, maximum: int = MAX_REJECTED, window: int = WINDOW) -> None:

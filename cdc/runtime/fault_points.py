@@ -3,8 +3,9 @@
 With `CDC_FAULT=relay.produced:kill:3` the process sends itself SIGKILL when it reaches the point
 `relay.produced` for the third time. The action `stop` sends SIGSTOP, which suspends the process
 until it receives SIGCONT. Separate several faults with commas. To arm a fault in a running process,
-set `CDC_FAULT_FILE` to the path of a file. Each point reads this file; the file is removed just
-before the fault happens. Without these variables, a point costs one dictionary lookup.
+set `CDC_FAULT_FILE` to the path of a file with faults in the same format. Each point reads this
+file and ignores the count; the file is removed just before the fault happens. Without these
+variables, a point costs one dictionary lookup.
 """
 
 import os

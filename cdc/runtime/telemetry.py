@@ -1,4 +1,4 @@
-"""The names of all log events and counters. Log fields never contain a payload."""
+"""The names of the log events and counters of `cdc`. Log fields never contain a payload."""
 
 import logging
 from typing import Protocol
@@ -62,7 +62,7 @@ class Tally(Protocol):
     def add(self, name: str, number: int = 1) -> None: ...
 
     def flush(self) -> None:
-        """Store the counts if a flush is due; must never block or raise an error."""
+        """Store the counts if a flush is due; may block only rarely, and never raises an error."""
 
 
 def log(logger: logging.Logger, level: int, event: str, **fields: object) -> None:

@@ -74,7 +74,7 @@ def start_thread(
 
 
 def thread_problems() -> tuple[str, ...]:
-    """Return a message for each thread of this process that has failed in the last few seconds."""
+    """Return a message for each running thread that has failed in the last `CALM_SECONDS`."""
     now = time.monotonic()
     return tuple(text for at, text in list(_problems.values()) if now - at < CALM_SECONDS)
 

@@ -40,8 +40,8 @@ _log = logging.getLogger(__name__)
 def export_traces(environ: Mapping[str, str], service: str) -> None:
     """Export spans as `environ` specifies; `service` is the service's name if `environ` has none.
 
-    Do nothing if no exporter is named, or if the application has a provider of its own. Raise
-    Misconfigured for an invalid value.
+    Do nothing if no exporter is named, or if the application has a provider of its own. If
+    OpenTelemetry is not installed, log a warning. Raise Misconfigured for an invalid value.
     """
     if environ.get(_PROVIDER) and _is_installed():
         _require_provider(environ)

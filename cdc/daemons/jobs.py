@@ -1,4 +1,4 @@
-"""The jobs daemon: runs the jobs that pages or the relay request, and sends the canary."""
+"""The jobs daemon: runs the jobs that pages, commands or the relay request; sends the canary."""
 
 import logging
 from functools import partial

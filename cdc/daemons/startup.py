@@ -39,7 +39,7 @@ def set_query_timeouts(using: str, seconds: int = _QUERY_TIMEOUT_SECONDS) -> Non
 
 
 class Startup:
-    """The steps of a daemon's start. A step is repeated until it succeeds or a signal arrives."""
+    """The steps of a daemon's start; most are repeated until they succeed or a signal arrives."""
 
     def __init__(self, stop: Stop, clock: Clock, on_retry: Report) -> None:
         self._stop = stop

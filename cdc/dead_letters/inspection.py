@@ -52,7 +52,7 @@ class Inspection:
 
     payload: str
     verdict: str
-    """One sentence on the difference between the row and the replica, and on a replay's effect."""
+    """The difference between the row and the replica and a replay's effect, or the problem."""
     lines: tuple[Line, ...]
     replayable: bool
     changes: bool = True

@@ -18,7 +18,7 @@ from cdc.resync.report import TableReport, new_report
 from cdc.resync.run_context import RunContext
 
 CHUNK = 500
-"""The number of rows that are in memory at once, and of keys that are confirmed at once."""
+"""The number of rows that are read at once, and of suspects from which on they are confirmed."""
 
 
 class Reconciliation:

@@ -122,9 +122,9 @@ class Reconciler:
     def run(self, *, restart: bool) -> Result | None:
         """Compare, repair if requested, and store the result; return None if the run was stopped.
 
-        Raise Retryable if a service is unavailable, or if a new epoch begins during the run. It
-        resumes at the checkpoint of an earlier run, unless the earlier comparisons may be wrong by
-        now; with `restart`, it starts from the beginning.
+        Raise Retryable if a service is unavailable, or if a new epoch begins during the run. The
+        run resumes at the checkpoint of an earlier run, unless the earlier comparisons may be wrong
+        by now; with `restart`, the run starts from the beginning.
         """
         began = self._clock.monotonic()
         epoch = current_epoch(using=self._using)

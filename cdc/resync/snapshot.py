@@ -51,9 +51,10 @@ class Sent:
 class Snapshot:
     """Sends a selection in chunks and in key order; may be killed and resumed at any time.
 
-    One transaction writes the events of a chunk and the checkpoint, so no chunk is sent twice or
-    skipped. The versions of the events ensure that concurrent writes are neither lost nor
-    overwritten. Orphaned documents are removed only if the selection contains all rows.
+    One transaction writes the events of a chunk of rows and the checkpoint, so no chunk of rows is
+    sent twice or skipped. The versions of the events ensure that concurrent writes are neither lost
+    nor overwritten. Orphaned documents are removed only if the selection contains all rows; a
+    resumed run may send a delete again.
     """
 
     def __init__(
@@ -170,9 +171,9 @@ class Snapshot:
             self._save(self._selection.capture.key_to_wire(key))
 
     def _save(self, last: Any) -> None:
-        """Save the checkpoint, unless JSON cannot represent the key `last`.
+        """Save the checkpoint, unless JSON cannot represent `last`, the key of a document.
 
-        A run that resumes at an earlier checkpoint sends some rows again.
+        A run that resumes at an earlier checkpoint searches some documents again.
         """
         if last is None or isinstance(last, int | str):
             self.sent.last = last

@@ -96,8 +96,9 @@ class JobContext:
 JobFunction = Callable[[JobContext], list[str] | None]
 """Does the remaining work of a job.
 
-The function returns the lines of the result, or None if the job was stopped early. It may raise a
-CdcError. After Retryable, the job is run again later; after any other error, the job has failed.
+The function returns the lines of the result, or None if the job was stopped early. After Retryable
+or Django's database Error, the job is run again later. After any other CdcError, the job has
+failed. An exception of another kind ends the process, which counts as a crash of the job.
 """
 
 

@@ -17,33 +17,34 @@ class PartitionLag:
     records: int
     """The number of offsets between the replica's position and the partition's end."""
     seconds: float | None
-    """The age of the first record that is not applied; 0 if all records are applied, and None if
-    Kafka did not return the record. While the record cannot be read, this is the highest age that
-    the last reading allows."""
+    """The age of the first record that is not applied; 0 if all records are applied. If Kafka does
+    not return the record, this is the highest age that the last reading allows, or None without a
+    last reading."""
     end: int = 0
     """The offset of the partition's next record."""
     lost: bool = False
     """Whether Kafka no longer has the record at the position. A consumer that detects this stores a
     gap."""
     recreated: bool = False
-    """Whether the position belongs to a deleted topic of the same name. It is also `lost`, and all
-    records of the partition count as unapplied."""
+    """Whether the position belongs to a deleted topic of the same name. Then `lost` is also True,
+    and all records of the partition count as unapplied."""
     seconds_to_loss: float | None = None
     """How long the consumers can stay offline before Kafka may remove a record that is not
-    applied; None if Kafka removes none, or if its configuration cannot be read."""
+    applied; 0 if a record is lost. None if Kafka removes none, or if its configuration or the age
+    of the record cannot be read."""
     seconds_to_marker_expiry: float | None = None
     """How long the consumers can stay offline before delete markers that the first unapplied record
-    needs may have expired in MongoDB."""
+    needs may have expired in MongoDB; None if the age of the record cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenGap:
-    """Records of a partition that Kafka has lost and that may not have been applied."""
+    """Records of a partition that Kafka has lost or a rewind has skipped; perhaps not applied."""
 
     topic: str
     partition: int
     lost_from: int
-    """The next offset to be applied, whose record Kafka no longer had."""
+    """The next offset that the consumer had to apply when the gap was found."""
     resumed_at: int
     """The offset at which the consumer resumed. It is `lost_from` or lower if Kafka lost the newest
     records or the whole topic."""
@@ -111,7 +112,7 @@ class Trouble:
     """An error that makes a process retry."""
 
     process: str
-    """The kind and the name of the process, such as `relay web-1:42`."""
+    """The kind and the name of the process, such as `relay web-1:42:1f2e3d4c`."""
     error: str
     since: datetime
     """The time of the first failed attempt since the last success."""

@@ -1,9 +1,10 @@
 """What is wrong with the pipeline: one finding for each cause, the most important first.
 
-The pipeline is healthy if nothing is found: every service responds, every change that is older than
-`PATIENCE_SECONDS` is in every collection, the consumers are not paused, no process keeps failing,
-no gap and no dead letter is open, the counts agree except for changes in transit, and the last
-reconciliation left no difference.
+The pipeline is healthy if nothing is found: every service responds, the consumers are not paused,
+no change waits too long, no process keeps failing, no topic is missing or recreated, no gap and no
+dead letter is open, the repair after a new epoch is done, the documents have the columns of their
+model, the counts agree except for changes in transit, and the last reconciliation left no
+difference.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +52,7 @@ class Finding:
 
     state: State
     text: str
-    """One sentence with the cause and the remedy."""
+    """The cause and the remedy, in one or more sentences."""
     since: datetime | None = None
     """When the problem began; None if this is not known."""
     parts: tuple[Part, ...] = (Part.COLLECTIONS,)
@@ -69,8 +70,8 @@ def findings(seen: Observed) -> tuple[Finding, ...]:
 def outage(services: Sequence[str], queued: str, seconds: float = 0.0) -> str:
     """Return the message about services that do not respond.
 
-    `services` is empty if the services are not known. `queued` is empty if no queue could be read.
-    `seconds` is the duration of the outage.
+    `services` is empty if the services are not known. `queued` is empty if the number of queued
+    changes is not known. `seconds` is the duration of the outage.
     """
     names = " and ".join(services) or "a service"
     verb = "are" if len(services) > 1 else "is"
@@ -221,8 +222,8 @@ def _gap(seen: Observed) -> Iterator[Finding]:
     if found:
         noun = "partition" if len(found) == 1 else "partitions"
         text = (
-            f"A gap in {noun} {', '.join(map(str, found))}: Kafka lost records that may not have "
-            "been applied. Run `manage.py reconcile --repair`."
+            f"A gap in {noun} {', '.join(map(str, found))}: records were lost or skipped and may "
+            "not have been applied. Run `manage.py reconcile --repair`."
         )
         since = min((gap.at for gap in seen.gaps or ()), default=None)
         parts = (Part.TOPIC, Part.COLLECTIONS)

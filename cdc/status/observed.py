@@ -59,7 +59,7 @@ class Observed:
     canary: CanaryStatus | None = None
     """None if no canary was ever sent."""
     gaps: tuple[OpenGap, ...] | None = None
-    """The open gaps. A gap stays open until a reconciliation leaves no difference."""
+    """The open gaps. A gap stays open until a later reconciliation leaves no difference."""
     columns: tuple[ChangedColumns, ...] | None = None
     """The columns in which documents differ from their model."""
     in_kafka: int | None = None
@@ -72,11 +72,11 @@ class Observed:
     moved: int = 0
     """The number of changes that were captured or published while the counts were read."""
     troubles: tuple[Trouble, ...] | None = None
-    """The processes whose last attempt failed."""
+    """The processes that have reported an error and have not recovered."""
     other_outboxes: tuple[OtherOutbox, ...] = ()
     """The outboxes of other databases, whose changes no relay publishes."""
     missing_topics: tuple[str, ...] = ()
-    """The topics that do not exist although the consumers have positions; their lag is unknown."""
+    """The topics that should exist but do not (see `Lags.missing`); their lag is unknown."""
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property

@@ -17,7 +17,7 @@ class ServiceProbes:
         self._settings = settings
 
     def kafka(self) -> str:
-        """Return the missing topics and the remedy; empty if every topic exists."""
+        """Return the first missing topic and the remedy; empty if every topic exists."""
         for topic in topic_names():
             if not self._topics.partitions(topic):
                 return f"Topic {topic} does not exist: start a relay, which creates it."

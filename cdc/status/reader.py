@@ -47,7 +47,7 @@ from cdc.status.verdict import Status
 
 _LONGEST_REASON = 300
 _SILENT_SECONDS = 0.5
-"""A service that takes longer than this to fail counts as unresponsive, and is not asked again."""
+"""A service that takes longer than this to fail is not asked again for the same status."""
 _DATABASE = "the database"
 _SERVICES = (_DATABASE, "Kafka", "MongoDB")
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class StatusReader:
         self._columns = DocumentColumns(client, settings)
 
     def read(self) -> Status:
-        """Return the current state; `problems` names the services that do not respond."""
+        """Return the current state; `unreachable` names the services that do not respond."""
         reads = _Reads()
         database, kafka, mongodb = (partial(reads.attempt, name) for name in _SERVICES)
         # Read the queues before the counts: a change missing from the counts was then in a queue.
@@ -113,10 +113,10 @@ class StatusReader:
         )
 
     def _moved(self, lags: Iterable[PartitionLag]) -> int:
-        """Return how many changes were captured or published since the queues were read.
+        """Return an upper bound of the changes captured or published since the queues were read.
 
-        The outbox is read first, because a change that leaves the outbox between the two reads is
-        then counted twice instead of being overlooked.
+        All rows of the outbox count. The outbox is read first, because a change that leaves the
+        outbox between the two reads is then counted twice instead of being overlooked.
         """
         captured = outbox.depth(using=DEFAULT_DB_ALIAS).rows
         return captured + self._lags.published_since(lags)

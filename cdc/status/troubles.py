@@ -14,7 +14,7 @@ _LONGEST_ERROR = 300
 
 
 def troubles() -> tuple[Trouble, ...]:
-    """Return the processes whose last attempt failed, the longest-lasting error first."""
+    """Return the processes that have not recovered, the longest-lasting error first."""
     recent = DatabaseNow() - timedelta(seconds=STALE_SECONDS)
     rows = DaemonError.objects.using(DEFAULT_DB_ALIAS).filter(last_at__gte=recent)
     return tuple(

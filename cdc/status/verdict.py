@@ -1,4 +1,4 @@
-"""The verdict on the pipeline: one sentence with the state, the cause and the remedy.
+"""The verdict on the pipeline: a text with the state, the cause and the remedy.
 
 The terminal, the pages and the metrics render the same Status object.
 """

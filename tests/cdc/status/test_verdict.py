@@ -101,7 +101,7 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         (
             {**WAITING, "gaps": (GAP,)},
             False,
-            "A gap in partition 3: Kafka lost records that may not have been applied. Run",
+            "A gap in partition 3: records were lost or skipped and may not have been applied. Run",
         ),
         (
             {"gaps": (GAP,), "lags": (replace(lag(0, 0.0, 1), lost=True),)},

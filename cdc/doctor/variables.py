@@ -34,7 +34,7 @@ def judge(variables: Mapping[str, str], settings: CdcSettings) -> Iterator[Check
 
 
 def _one_writer(variables: Mapping[str, str]) -> Iterator[Check]:
-    """Check that only one server writes, so that outbox ids rise in commit order."""
+    """Check that only one server writes, so that the outbox ids of a row's changes rise."""
     cluster = _cluster(variables)
     if cluster:
         yield wrong(

@@ -58,10 +58,10 @@ _CHECK_SECONDS = 2.0
 class Follower:
     """Passes its start to `post`, then batches of changes.
 
-    The first start includes the most recent changes of the topic. If Kafka is unreachable, the
-    follower posts the error. After an outage or an unexpected error, the follower resumes at the
-    position that `resume_at` returns. If the topic was recreated or truncated and no longer has
-    that position, the follower posts a new start.
+    The first start includes the most recent changes of the topic, unless reading them takes too
+    long. If Kafka is unreachable, the follower posts the error. After an outage or an unexpected
+    error, the follower posts a start at the position that `resume_at` returns. If the topic was
+    recreated or no longer has the records at that position, this start has a different position.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Follower:
         )
 
     def stop(self) -> None:
-        """Ask the thread to end within a second; this method does not wait for it to end."""
+        """Ask the thread to end after its current request; do not wait for the end."""
         self.stopped = True
 
     def _run(self) -> None:
@@ -161,6 +161,6 @@ def _fitted(at: FeedPosition, bounds: FeedBounds) -> FeedPosition:
     fitted = at.fitted(bounds.end)
     if fitted is None:
         return bounds.first  # No change of the new topic has been read yet.
-    # If the topic was truncated, reading continues at the topic's end.
+    # If Kafka has lost or removed records at this position, reading continues at the topic's end.
     held = fitted.covers(bounds.first) and bounds.end.covers(fitted)
     return fitted if held else bounds.end

@@ -21,6 +21,7 @@ from cdc.runtime.stop_flag import StopFlag
 from cdc.wire.topic import OpenTail
 
 _TICK_SECONDS = 0.015
+"""The shortest time from a new change to the tick, at which readers are woken."""
 _TICK_SECONDS_PER_READER = 0.00025
 """Waking a reader takes time. If there are many readers, they are woken less often and get more
 changes at once."""
@@ -28,6 +29,7 @@ _GROUPS = 32
 """Readers are woken in this number of groups, so that pages are served between two groups."""
 _CHECK_SECONDS = 0.1
 LONGEST_CHUNK = 256_000
+"""A chunk of frames ends after more than this number of bytes."""
 _DELAY_SECONDS = 0.4
 _MOST_CHUNKS = 16
 """The maximum number of chunks that are cached for other readers until the next tick."""

@@ -49,7 +49,7 @@ class PageRequest:
     after: FeedPosition | None = None
     moment: datetime | None = None
     skip: int = 0
-    """How many changes of the history since `moment` are on earlier pages."""
+    """How many events of the history since `moment` were examined for earlier pages."""
     place: tuple[int, int] | None = None
 
     @classmethod
@@ -77,7 +77,7 @@ class PageContent:
     live: str = ""
     """The position at which the stream continues; empty if newer changes follow this page."""
     follows: bool = False
-    """Whether the page reads the stream: at the topic's end, and while Kafka is unreachable."""
+    """Whether the page reads the stream: at the topic's end, even while Kafka is unreachable."""
     asked: tuple[int, int] | None = None
     """The partition and offset of the change that the user jumped to."""
     notice: str = ""
@@ -102,7 +102,7 @@ def _field_time(text: str) -> str:
 
 
 def chips(wanted: Filter) -> list[tuple[str, str, str]]:
-    """Return each condition's label and value, and the query string without the condition."""
+    """Return the label and value of each condition, and the query without it; no operations."""
     labels = {
         "key": "Story",
         "field": "Changed field",
@@ -232,8 +232,8 @@ def _from_history(
 ) -> PageContent | None:
     """Return the first changes since `moment`, or None if the history returns no changes.
 
-    The first `skip` events are left out, because an earlier page has shown them. The history also
-    has the changes that compaction has removed from the topic.
+    The first `skip` events are left out, because they were examined for earlier pages. The history
+    also has the changes that compaction has removed from the topic.
     """
     try:
         events = wiring.history().since(moment, _MOST_PAST_EVENTS, skip)
@@ -265,7 +265,8 @@ def _from_history(
 def _continued(moment: datetime, skip: int, examined: list[PastEvent]) -> dict[str, str]:
     """Return the query of the page after the events that were examined.
 
-    Several events may have the time of the last one, so the query contains how many were shown.
+    Several events may have the time of the last one, so the query contains how many of these
+    events were examined.
     """
     last = examined[-1].event.ts_ms
     same = sum(each.event.ts_ms == last for each in examined)

@@ -71,7 +71,7 @@ class Reader:
         self._checked = self._last_due(self._sent)
 
     async def stream(self, check: CheckAccess) -> Frames:
-        """Yield frames until the process stops or the reader loses access."""
+        """Yield frames until the process stops, or until access is lost or cannot be checked."""
         with self._hub.reading() as group:
             yield retry(self._hub.crowd)
             while not self._hub.closing:

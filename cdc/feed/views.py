@@ -55,7 +55,7 @@ class FeedStream(View):
     address_of: AddressOf = staticmethod(peer_address)
 
     async def get(self, request: HttpRequest) -> HttpResponseBase:
-        """Return a stream that continues until the client disconnects or the process stops."""
+        """Return a stream that continues until the client disconnects or `Reader.stream` ends."""
         user = await request.auser()
         audience = self.audience_of(user)
         if audience is None:
@@ -74,7 +74,7 @@ class FeedStream(View):
         return self._stream(request, str(user.pk), audience, at)
 
     async def head(self, request: HttpRequest) -> HttpResponseBase:
-        """Return the status that a stream would have."""
+        """Return the status that a stream would have, without a check of the position."""
         user = await request.auser()
         audience = self.audience_of(user)
         if audience is None or not is_from_page_of(request, audience):

@@ -95,7 +95,7 @@ def page_key(request: HttpRequest, audience: Audience) -> str:
 
 
 def is_from_page_of(request: HttpRequest, audience: Audience) -> bool:
-    """Return False if the request names a page of another session, and True otherwise.
+    """Return False if the request names a page of another session or audience, else True.
 
     If another user has logged in since, older pages of the browser must not show the new user's
     stream.

@@ -1,4 +1,4 @@
-"""Raises the same errors as MongoDB, for values that BSON cannot store and for duplicate values."""
+"""Raises the errors of the real replica for values that BSON cannot store, and for duplicates."""
 
 from collections.abc import Mapping
 from typing import Any

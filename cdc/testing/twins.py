@@ -118,7 +118,7 @@ class MemoryReplica:
         )
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move a position whose records Kafka has lost to `resume_at`, and store the gap."""
+        """Move the position to `resume_at`, and store the gap, unless there was no position."""
         self._fence(source)
         self._resume(source, resume_at)
         self._expected[source] = resume_at

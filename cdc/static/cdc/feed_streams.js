@@ -3,8 +3,9 @@
 //
 // This module runs in a shared worker. A browser without shared workers runs it in each page.
 //
-// A page sends its stream's address and its position while it is visible, and "rest" when it is
-// hidden. A position is a tag of the topic and the next offset of each partition, in base 36.
+// While a page is visible, it sends its stream's address and its position. When it is hidden, it
+// sends an empty message. A position is a tag of the topic and the next offset of each partition, in
+// base 36.
 const MOST_STREAMS = 3;
 const TURN_MS = 5_000;
 const SILENCE_MS = 40_000;

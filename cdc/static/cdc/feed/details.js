@@ -29,7 +29,7 @@ function table(names, change, label) {
   return found;
 }
 
-// A message whose old row was too large has only the key in `before`.
+// If the old row was too large or could not be encoded, `before` has only the key.
 const isPartial = ({ before, after }) =>
   Boolean(before && after && Object.keys(before).length < Object.keys(after).length);
 
@@ -37,7 +37,7 @@ export function fieldsOf(change) {
   const { before, after } = change;
   if (!before && !after) return [];
   if (isPartial(change)) {
-    const note = element("p", "sf-muted", "The old values did not fit into the message.");
+    const note = element("p", "sf-muted", "The message does not contain the old values.");
     return [note, table(Object.keys(after), { before: null, after }, "Values")];
   }
   if (!before || !after) return [table(Object.keys(before ?? after), change, "Values")];

@@ -8,7 +8,7 @@ from cdc.conf import cdc_settings
 from cdc.registry import Capture, register
 
 _LONGEST = 242
-"""The maximum length without the suffix: Kafka limits the name of a topic to 249 characters."""
+"""The maximum length of the name without its suffix: Kafka limits a name to 249 characters."""
 
 register(
     Capture(

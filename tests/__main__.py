@@ -36,6 +36,7 @@ UNIT_PARTS = (
 )
 """The parts of the unit tests: more than there are processors, because many tests wait."""
 ACCEPTANCE, CDC = "tests/acceptance", "tests/cdc"
+BROWSER, FAULTS = "tests/browser", "tests/faults"
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 # The user's own settings must not influence the tests.
 IGNORED_VARIABLES = (
@@ -148,20 +149,20 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
     """Return the parts of the suite for the first database, and a run for each other database.
 
     With `arguments`, the first database also has only one run. The parts run in parallel. Each part
-    has its own database. The longest parts start first. The
-    browser tests are a separate part because Playwright keeps an event loop running in its
-    process, and this loop breaks other asynchronous tests.
+    has its own database. In this order, three lanes end at about the same time. The browser tests
+    are a separate part because Playwright keeps an event loop running in its process, and this loop
+    breaks other asynchronous tests.
     """
     first, *others = databases
     complete = set(databases) == set(DATABASES)
     whole = [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
     others_than_cdc = ("-m", "not browser and not faults", f"--ignore={CDC}")
     parts = {
-        "cdc": (CDC, "-m", "not browser and not faults"),
-        "faults": ("-m", "faults"),
-        "storyfeed": (*others_than_cdc, f"--ignore={ACCEPTANCE}"),
         "acceptance": (ACCEPTANCE,),
-        "pages": ("-m", "browser"),
+        "cdc": (CDC, "-m", "not browser and not faults"),
+        "storyfeed": (*others_than_cdc, f"--ignore={ACCEPTANCE}"),
+        "pages": (BROWSER,),
+        "faults": (FAULTS, "-m", "faults"),
     }
     if shutil.which("chromium") is None:
         del parts["pages"]
@@ -178,8 +179,7 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
     ]
     if arguments:
         return [run(first, "storyfeed", *whole), *beside]
-    ours = [run(first, name, *whole, *chosen) for name, chosen in parts.items()]
-    return [*ours[:4], *beside, *ours[4:]]
+    return [*(run(first, name, *whole, *chosen) for name, chosen in parts.items()), *beside]
 
 
 def last_line(

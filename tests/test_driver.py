@@ -146,22 +146,26 @@ def chromium(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_whole_run_has_parts(chromium: None) -> None:
     others = "-m not browser and not faults"
     assert chosen(list(DATABASES)) == [
-        ("mysql:///cdc", "tests/cdc -m not browser and not faults"),
-        ("mysql:///faults", "-m faults"),
-        ("mysql:///storyfeed", f"{others} --ignore=tests/cdc --ignore=tests/acceptance"),
         ("mysql:///acceptance", "tests/acceptance"),
+        ("mysql:///cdc", f"tests/cdc {others}"),
+        ("mysql:///storyfeed", f"{others} --ignore=tests/cdc --ignore=tests/acceptance"),
+        ("mysql:///pages", "tests/browser"),
+        ("mysql:///faults", "tests/faults -m faults"),
         ("mariadb:///storyfeed", "-m database"),
         ("sqlite:///storyfeed", "-m database"),
-        ("mysql:///pages", "-m browser"),
     ]
 
 
-def test_acceptance_has_no_tests_of_other_parts() -> None:
-    """The part with the acceptance tests runs all tests in the folder."""
-    marks = re.compile(r"mark\.(browser|faults)\b")
-    files = list((ROOT / "tests/acceptance").glob("*.py"))
-    assert files
-    assert [file.name for file in files if marks.search(file.read_text())] == []
+def marked(mark: str) -> set[str]:
+    """Return the folders below `tests` with tests that have this mark."""
+    files = (ROOT / "tests").rglob("*.py")
+    found = [file for file in files if re.search(rf"mark\.{mark}\b", file.read_text())]
+    return {file.relative_to(ROOT / "tests").parts[0] for file in found}
+
+
+def test_a_part_that_is_a_folder_has_all_tests_with_its_mark() -> None:
+    assert marked("browser") == {"browser"}
+    assert marked("faults") == {"faults"}
 
 
 def test_without_all_servers_their_own_tests_are_left_out() -> None:

@@ -41,7 +41,11 @@ def _measure(running: Started, options: argparse.Namespace, console: Console) ->
     systems = import_module("tests.bench.systems")
     with MongoClient[dict[str, Any]](running.mongod.uri, tz_aware=True) as client:
         servers = systems.Servers(
-            folder=running.folder, env=running.env, client=client, console=console
+            folder=running.folder,
+            env=running.env,
+            client=client,
+            console=console,
+            pids=running.pids,
         )
         import_module(_program(options)).measure(servers, options, found)
 

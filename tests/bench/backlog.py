@@ -4,7 +4,7 @@ All processes are running and ready before the changes are committed. Then the s
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from stories.models import Story
@@ -32,36 +32,49 @@ class Drained:
     last: float
     """Seconds from the release until the last change was visible."""
     usage: Usage
+    server_usage: Usage
 
     @property
     def per_second(self) -> float:
         return self.changes / self.last
 
 
-def measure(system: System, changes: int, found: Results) -> None:
+def measure(system: System, changes: int, found: Results, server_pids: Sequence[int] = ()) -> None:
     """Measure three backlogs: `changes` inserts, then as many updates, then as many deletes."""
-    for drained in drain(system, changes):
+    for drained in drain(system, changes, server_pids):
         name, what = system.title, f"backlog of {changes:,}: {drained.kind}"
         found.add(name, f"{what}, release to first, s", drained.first)
         found.add(name, f"{what}, release to last, s", drained.last)
         found.add(name, f"{what}, per second", drained.per_second, "higher")
         found.add(name, f"{what}, processor time, s", drained.usage.seconds)
         found.add(name, f"{what}, memory, MB", drained.usage.megabytes)
+        if server_pids:
+            found.add(name, f"{what}, servers' processor time, s", drained.server_usage.seconds)
 
 
-def drain(system: System, changes: int) -> Iterator[Drained]:
-    """Yield a measured backlog of each kind. The replica is empty before and after."""
+def drain(system: System, changes: int, server_pids: Sequence[int] = ()) -> Iterator[Drained]:
+    """Yield a measured backlog of each kind. The replica is empty before and after.
+
+    `server_pids` are the processes of MySQL, Kafka and mongod, if their usage is to be measured.
+    """
     with system.selected(), system.running():
         system.clear()
         for kind, write in zip(KINDS, (_insert, _update, _delete), strict=True):
             system.hold()
             state = write(system, changes)
-            yield _copied(system, kind, changes, state)
+            usages = Usage(system.pids), Usage(lambda: server_pids)
+            yield _copied(system, kind, changes, state, usages)
 
 
-def _copied(system: System, kind: str, changes: int, state: tuple[_Holds, _Holds]) -> Drained:
+def _copied(
+    system: System,
+    kind: str,
+    changes: int,
+    state: tuple[_Holds, _Holds],
+    usages: tuple[Usage, Usage],
+) -> Drained:
     begun, done = state
-    with Usage(system.pids) as usage:
+    with usages[0] as usage, usages[1] as server_usage:
         system.release()
         released = time.monotonic()
         patience = PATIENCE_SECONDS + changes / _SLOWEST
@@ -69,7 +82,14 @@ def _copied(system: System, kind: str, changes: int, state: tuple[_Holds, _Holds
         first = time.monotonic() - released
         system.wait(done, f"the last of the {kind}", _POLL_SECONDS, patience)
         last = time.monotonic() - released
-    return Drained(kind=kind, changes=changes, first=first, last=last, usage=usage)
+    return Drained(
+        kind=kind,
+        changes=changes,
+        first=first,
+        last=last,
+        usage=usage,
+        server_usage=server_usage,
+    )
 
 
 def _insert(system: System, changes: int) -> tuple[_Holds, _Holds]:

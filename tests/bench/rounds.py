@@ -54,7 +54,7 @@ def _round(
     for system in systems:
         delay.measure(system, servers.watcher(system), options.rate, options.seconds, found)
     for system in copiers:
-        backlog.measure(system, options.changes, found)
+        backlog.measure(system, options.changes, found, servers.pids)
     writes.measure(_WRITES, options.saves, found)
     for system in copiers:
         kill.measure(

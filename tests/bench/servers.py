@@ -29,6 +29,11 @@ class Started:
     kafka: Kafka
     mongod: Mongod
 
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the servers."""
+        return [each.pid for each in (self.mysql, self.kafka, self.mongod) if each.pid]
+
 
 @contextmanager
 def started(console: Console, database: str, **more: str) -> Iterator[Started]:

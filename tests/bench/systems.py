@@ -35,6 +35,8 @@ class Servers:
     env: dict[str, str]
     client: MongoClient[dict[str, Any]]
     console: Console
+    pids: Sequence[int] = ()
+    """The processes of MySQL, Kafka and mongod, if this process has started them."""
 
     @property
     def bootstrap_servers(self) -> str:

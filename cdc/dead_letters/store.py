@@ -12,10 +12,10 @@ from cdc.wire.records import Outgoing, Record
 RELAY_GROUP = "relay"
 """The `group` of a dead letter that is a rejected outbox row."""
 LARGEST_KEPT = 1_048_576
-"""The maximum number of bytes of a message that are kept, only for inspection.
+"""The maximum number of bytes of a key or a value that are kept.
 
-A replay does not use these bytes. Even if every byte is escaped, the bytes fit into MySQL's default
-`max_allowed_packet`.
+The value is kept only for inspection: a replay does not use it. Even if every byte is escaped, both
+fit into MySQL's default `max_allowed_packet`.
 """
 _LONGEST_REASON = 2_000
 _LONGEST_TEXT = 200

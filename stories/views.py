@@ -28,7 +28,7 @@ _PARAMETERS = ("q", "topic", "sort", "status", "after", "page")
 
 
 class StoryListView(LoginRequiredMixin, ListView[Story]):
-    """The stories in pages, with a search (`q`), the filters `topic` and `status`, and `sort`."""
+    """Up to 1,000 stories in pages: search (`q`), filters (`topic`, `status`), order (`sort`)."""
 
     template_name = "stories/list.html"
     context_object_name = "stories"
@@ -66,7 +66,7 @@ class StoryListView(LoginRequiredMixin, ListView[Story]):
 
 
 class StoryView(LoginRequiredMixin, DetailView[Story]):
-    """One story with all its details."""
+    """One story with all its details. Most users cannot open rejected stories."""
 
     template_name = "stories/story.html"
     context_object_name = "story"
@@ -108,7 +108,7 @@ class TraceView(UserPassesTestMixin, StoryView):
 
 
 class SubmissionView(LoginRequiredMixin, RefusalMixin, UpdateView[Story, SubmissionForm]):
-    """Submits a story. The user can choose to wait until the story is replicated."""
+    """Submits a story. Some roles can choose to wait until the story is replicated."""
 
     model = Story
     form_class = SubmissionForm

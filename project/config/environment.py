@@ -28,7 +28,8 @@ class Environment:
     """Every setting of a deployment."""
 
     home: Path
-    """The folder in which the embedded profile keeps its data."""
+    """The folder of the embedded profile's data, the collected static files, and the lock files
+    that reserve the names of consumers."""
     secret_key: str = field(repr=False)
     """The key that signs sessions and links; `up` generates a key. A few commands, such as `check`
     and `collectstatic`, also work without a key."""

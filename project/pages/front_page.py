@@ -13,9 +13,9 @@ from users.roles import home_of
 
 
 class FrontPage(TemplateView):
-    """What Storyfeed is, the stories with the most diggs, and what happens to a change.
+    """What Storyfeed is, and the stories with the most diggs. Redirects users who are logged in.
 
-    Users who are logged in are redirected to their home page.
+    The page also shows what happens to a change.
     """
 
     template_name = "pages/front.html"

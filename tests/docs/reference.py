@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.contrib.auth.mixins import AccessMixin
+from django.contrib.auth.mixins import AccessMixin, UserPassesTestMixin
 from django.contrib.auth.views import PasswordChangeView
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
@@ -34,9 +34,27 @@ _INTRODUCTION = """# Reference
 The command `python -m tests.docs` generates this page from the code. A test fails if the page and
 the code differ.
 """
+_SUPERUSERS = """\
+Superusers may also open the pages of every role.
+"""
+_ADMIN = (
+    "The admin: stories, users, groups, failed logins and the tables of the pipeline, as far as "
+    "the user's permissions allow."
+)
+_SUBMITTER = "the submitter"
+_REVIEWERS = "staff who may change stories"
+_TESTED = {
+    "stories/<int:pk>/approve/": _REVIEWERS,
+    "stories/<int:pk>/change/": f"{UserType.TECHNICAL_WORKER.label}, {_SUBMITTER}",
+    "stories/<int:pk>/reject/": _REVIEWERS,
+    "stories/<int:pk>/way/": ", ".join(role.label for role in READERS),
+    "stories/<int:pk>/withdraw/": _SUBMITTER,
+    "styleguide/": "staff",
+}
+"""Who may open the pages that have a test of their own instead of roles."""
 _EXIT_CODES = """\
 All commands except `doctor` exit with 0 after success, with 1 after a failure or if they found a
-difference, and with 2 after wrong usage or because of a wrong setting.
+problem (for example a difference), and with 2 after wrong usage or because of a wrong setting.
 """
 
 
@@ -47,9 +65,10 @@ def reference() -> str:
 
 
 def _pages() -> str:
-    rows = [(f"`/{path}`", _readers(view), _sentence(view)) for path, view in _own_pages()]
-    rows.append(("`/admin/`", "staff", "Stories, users, the outbox and dead letters."))
-    return f"## Pages\n\n{table(('page', 'who may open it', 'what it does'), sorted(rows))}\n"
+    rows = [(f"`/{path}`", _readers(path, view), _sentence(view)) for path, view in _own_pages()]
+    rows.append(("`/admin/`", "staff", _ADMIN))
+    listed = table(("page", "who may open it", "what it does"), sorted(rows))
+    return f"## Pages\n\n{_SUPERUSERS}\n{listed}\n"
 
 
 def _own_pages() -> Iterator[tuple[str, Any]]:
@@ -59,12 +78,14 @@ def _own_pages() -> Iterator[tuple[str, Any]]:
             yield path, getattr(callback, "view_class", callback)
 
 
-def _readers(view: Any) -> str:
+def _readers(path: str, view: Any) -> str:
     roles = getattr(view, "roles", [view.role] if hasattr(view, "role") else [])
     if roles:
         return ", ".join(UserType(role).label for role in roles)
     if isinstance(view, type) and issubclass(view, FeedPage | FeedChange | FeedStream):
         return ", ".join(UserType(role).label for role in READERS)
+    if isinstance(view, type) and issubclass(view, UserPassesTestMixin):
+        return _TESTED[path]
     signed_in = isinstance(view, type) and issubclass(view, AccessMixin | PasswordChangeView)
     return "anyone logged in" if signed_in else "anyone"
 

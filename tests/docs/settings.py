@@ -17,7 +17,8 @@ Settings are environment variables. Each process reads them once, when it starts
 invalid, the process prints an error message of one sentence and exits with code 2. To read the
 value of a variable `NAME` from a file, set `NAME_FILE` to the path of the file. `up` chooses some
 values and writes them to the file `$STORYFEED_HOME/env`, which every command reads. If a variable
-is also set in the environment, the value in the environment is used.
+is also set in the environment, the value in the environment is used. The export of traces has
+[settings of its own](operating.md#traces).
 """
 _CLASSES = (environment.Environment, conf.CdcSettings)
 

@@ -21,8 +21,8 @@ class Command(DaemonCommand):
             "--instance",
             help="The name of the process in its consumer group. Use the same name after a "
             "restart, so that the process gets its partitions back at once (default: the host "
-            "name, a digest of the folder `home` of the settings, and the lowest number that is "
-            "free in this folder).",
+            "name, a digest of the home folder, and the lowest number that no other consumer with "
+            "this home folder uses).",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -17,8 +17,9 @@ from cdc.wire.moments import milliseconds
 class Command(FeedCommand):
     help = (
         "Move the consumer's positions, usually back. Moving them back is harmless: the replica "
-        "ignores events that it has already applied. A running consumer continues from the new "
-        "positions within two seconds."
+        "ignores events that it has already applied. Moving them forward skips changes, which the "
+        "status then reports. A running consumer continues from the new positions within two "
+        "seconds."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,12 +27,15 @@ class Command(FeedCommand):
         where.add_argument(
             "--to-earliest", action="store_true", help="Move to the first records in Kafka."
         )
-        where.add_argument("--to-offset", type=int, metavar="N", help="Move to offset N.")
+        where.add_argument(
+            "--to-offset", type=int, metavar="N", help="Move to offset N in each partition."
+        )
         where.add_argument(
             "--to-time",
             type=_moment,
             metavar="T",
-            help="Move to the first record at or after the time T (ISO 8601, from 1970 to 9999).",
+            help="Move to the first record at or after the time T (ISO 8601, from 1970 to 9999; "
+            "UTC if T has no zone).",
         )
         parser.add_argument("--partition", type=int, metavar="N", help="Move only partition N.")
 

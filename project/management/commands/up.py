@@ -26,7 +26,9 @@ class Command(FeedCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--host", default="127.0.0.1", help="The address on which the web server listens."
+            "--host",
+            default="127.0.0.1",
+            help="The address on which the web server listens (default: %(default)s).",
         )
         parser.add_argument(
             "--port",

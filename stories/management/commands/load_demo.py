@@ -12,9 +12,9 @@ from users.models import User
 
 class Command(FeedCommand):
     help = (
-        "Create 1,200 demo stories of one year and four demo users, and print the logins of the "
-        "users. If some users exist, create only the missing ones. If at least 1,000 demo stories "
-        "exist, create no stories."
+        "Create demo stories of one year until there are 1,200, and four demo users, and print the "
+        "logins of the users. If some users exist, create only the missing ones. If at least 1,000 "
+        "demo stories exist, create no stories."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -7,6 +7,7 @@ import argparse
 import os
 import socket
 import sys
+import time
 from contextlib import suppress
 from ipaddress import IPv4Network, ip_network
 from typing import Any
@@ -21,8 +22,11 @@ from project.config.logs import logging_config, report_failure
 from project.http.client_connection import ClientConnection
 from project.http.descriptors import most_clients, raise_limit
 from project.up import listener
+from users.mail import send_queued
 
 _GRACE_SECONDS = 2
+_MAIL_SECONDS = 3.5
+"""The time that queued e-mails have, from the start of a shutdown. It includes `_GRACE_SECONDS`."""
 _LARGEST_HEAD = 32_768
 _MAPPED_PREFIX = 96
 # asyncio accepts up to this many connections at once, before any surplus connection can be closed.
@@ -40,9 +44,11 @@ class Server(uvicorn.Server):
         notify_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        until = time.monotonic() + _MAIL_SECONDS
         await super().shutdown(sockets)
         # uvicorn then raises the signal again, which ends the process without its exit handlers.
         flush_spans()
+        send_queued(until - time.monotonic())
 
     async def on_tick(self, counter: int) -> bool:
         notify_alive()

@@ -1,7 +1,7 @@
 """E-mails to account owners, sent in a thread so that no response waits for them."""
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from email.errors import MessageError
 from smtplib import SMTPException
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.http.request import split_domain_port
 
 _logger = logging.getLogger(__name__)
-# One thread sends the e-mails. If SIGTERM ends the web process, the e-mails in its queue are lost.
+# One thread sends the e-mails. A web process that stops waits for its queue, for a few seconds.
 mail_thread = ThreadPoolExecutor(1, thread_name_prefix="mail")
 
 _BODY = (
@@ -44,6 +44,12 @@ def announce_change(what: str, to: str) -> None:
     If the e-mail cannot be sent, the error is logged without the address.
     """
     mail_thread.submit(_send, f"Your {what} was changed", _BODY.format(what=what), to)
+
+
+def send_queued(seconds: float) -> None:
+    """Wait until the queued e-mails are sent. After `seconds`, log that some are lost."""
+    if not wait([mail_thread.submit(int)], max(seconds, 0.0)).done:
+        _logger.warning("The process ended before the mail server had accepted all e-mails.")
 
 
 def _send(subject: str, body: str, to: str) -> None:

@@ -5,18 +5,21 @@ import http.client
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from project.config.environment import load_environment
 from project.config.logs import logging_config
-from project.web_server import options
+from project.web_server import Server, options
 from tests.support.paths import ROOT
 from tests.support.traces import printed
 from tests.support.web import Web
+from users.mail import mail_thread
 
 
 def test_invalid_port_is_one_line_and_exit_code_2() -> None:
@@ -89,3 +92,18 @@ def test_the_last_spans_are_exported_before_the_process_ends(
         web.process.wait(60)
         (span,) = printed(web.log)
     assert span["name"] == "GET /healthz"
+
+
+def test_queued_mails_are_sent_before_the_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def shutdown(*_: object) -> None:
+        """Do nothing, because no connection is open."""
+
+    def send() -> None:
+        time.sleep(0.2)
+        sent.append("mail")
+
+    sent: list[str] = []
+    monkeypatch.setattr(uvicorn.Server, "shutdown", shutdown)
+    mail_thread.submit(send)
+    asyncio.run(Server(uvicorn.Config("")).shutdown())
+    assert sent == ["mail"]

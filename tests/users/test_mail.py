@@ -1,12 +1,14 @@
 """The owner of an account gets an e-mail when the password or the address changes."""
 
+import threading
+
 import pytest
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 
 from tests.users.conftest import PASSWORD, logged_in
-from users.mail import mail_thread
+from users.mail import mail_thread, send_queued
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,3 +72,11 @@ def test_a_mail_that_cannot_be_sent_is_logged_without_the_address(
     assert mails() == []
     assert "was not sent: ConnectionRefusedError" in caplog.text
     assert ann.email not in caplog.text
+
+
+def test_a_mail_that_a_stop_does_not_wait_for_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    release = threading.Event()
+    mail_thread.submit(release.wait, 60)
+    send_queued(0.01)
+    release.set()
+    assert "The process ended before the mail server had accepted all e-mails" in caplog.text

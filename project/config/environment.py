@@ -106,8 +106,10 @@ class Environment:
 def load_environment(real: Mapping[str, str]) -> Environment:
     """Return the settings in `real` and in `$STORYFEED_HOME/env`; `real` takes precedence.
 
-    Raise Misconfigured for the first invalid value.
+    An empty variable counts as unset, so it does not hide the one in the file. Raise
+    Misconfigured for the first invalid value.
     """
+    real = {name: value for name, value in real.items() if value}
     home = Path(real.get("STORYFEED_HOME") or BASE_DIR / "var").absolute()
     variables = Variables({**_remembered(home, real), **real})
     return Environment(

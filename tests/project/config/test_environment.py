@@ -209,6 +209,18 @@ def test_real_secret_file_wins_over_the_env_file(tmp_path: Path) -> None:
     assert environment.cdc.mongodb_uri == "mongodb://real/"
 
 
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+@pytest.mark.parametrize("name", ["KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI", "DJANGO_SECRET_KEY"])
+def test_an_empty_variable_does_not_hide_the_env_file(
+    tmp_path: Path, name: str, suffix: str
+) -> None:
+    """Compose passes `${NAME:-}`, which is empty if the variable is not set."""
+    (tmp_path / "env").write_text(f"{name}=mongodb://remembered/\n")
+    found = load_environment({"STORYFEED_HOME": str(tmp_path), f"{name}{suffix}": ""})
+    values = (found.cdc.bootstrap_servers, found.cdc.mongodb_uri, found.secret_key)
+    assert sorted(values) == ["", "", "mongodb://remembered/"]
+
+
 def test_kafka_settings_are_a_json_object() -> None:
     environment = load_environment(
         {"KAFKA_CONFIG": '{"security.protocol": "SSL", "retries": 3, "a": true}'}

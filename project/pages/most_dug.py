@@ -1,7 +1,7 @@
 """The stories of the last day or week with the most diggs, for the front page and the home page."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.core.cache import cache
 from django.db.models import QuerySet
@@ -13,8 +13,6 @@ _LISTED = 6
 _SECONDS = 30
 _KEY = "most_dug"
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
-_FIRST = datetime.min.replace(tzinfo=UTC)
-"""The first moment that Python can represent."""
 # Anonymous visitors see these stories, so the stories must have been reviewed.
 _REVIEWED = (Status.UPCOMING, Status.POPULAR)
 
@@ -28,11 +26,13 @@ class MostDug:
     """When the newest reviewed story was submitted."""
     is_week: bool = False
     """Whether the stories are those of a week, because the day had too few."""
+    is_current: bool = True
+    """Whether the period ends now. If not, its last day is that of the newest story, in UTC."""
 
     @property
     def period(self) -> str:
         """The day or the week in words. If it is not the current one, the reason follows."""
-        if self.newest is None or self.newest > timezone.now() - _DAY:
+        if self.newest is None or self.is_current:
             return "Last 7 days" if self.is_week else "Last 24 hours"
         day = f"{self.newest.day} {self.newest:%B} {self.newest.year}"
         return f"{'Week to ' if self.is_week else ''}{day}. No newer story has been reviewed."
@@ -47,15 +47,29 @@ def most_dug() -> MostDug:
 
 
 def _read() -> MostDug:
-    reviewed = Story.objects.filter(status__in=_REVIEWED, submit_date__lte=timezone.now())
+    now = timezone.now()
+    reviewed = Story.objects.filter(status__in=_REVIEWED, submit_date__lte=now)
     newest = reviewed.order_by("-submit_date").values_list("submit_date", flat=True).first()
     if newest is None:
         return MostDug()
-    day, week = (_best(reviewed, newest, length) for length in (_DAY, _WEEK))
+    is_current = newest > now - _DAY
+    midnight = newest.replace(hour=0, minute=0, second=0, microsecond=0)
+    day, week = (
+        _best(reviewed, now - length if is_current else _earlier(midnight, length - _DAY))
+        for length in (_DAY, _WEEK)
+    )
     is_week = len(day) < len(week)
-    return MostDug(stories=week if is_week else day, newest=newest, is_week=is_week)
+    stories = week if is_week else day
+    return MostDug(stories=stories, newest=newest, is_week=is_week, is_current=is_current)
 
 
-def _best(stories: QuerySet[Story], end: datetime, length: timedelta) -> tuple[Story, ...]:
-    since = max(end, _FIRST + length) - length
-    return tuple(stories.filter(submit_date__gt=since).order_by("-diggs", "-id")[:_LISTED])
+def _best(stories: QuerySet[Story], since: datetime) -> tuple[Story, ...]:
+    return tuple(stories.filter(submit_date__gte=since).order_by("-diggs", "-id")[:_LISTED])
+
+
+def _earlier(moment: datetime, length: timedelta) -> datetime:
+    """Return the moment `length` before; at the start of the calendar, `moment` itself."""
+    try:
+        return moment - length
+    except OverflowError:
+        return moment

@@ -61,6 +61,15 @@ def test_the_most_dug_story_of_the_day_is_first() -> None:
     assert "Yesterday" not in page
 
 
+def test_the_last_24_hours_end_now() -> None:
+    for number in range(6):
+        story(f"Hours old {number}", submit_date=timezone.now() - timedelta(hours=20))
+    story("Of the day before", diggs=90, submit_date=timezone.now() - timedelta(hours=30))
+    page = front()
+    assert ">Last 24 hours</p>" in page
+    assert "Of the day before" not in page
+
+
 def test_a_day_with_few_stories_is_filled_from_its_week() -> None:
     story("Of today", diggs=1)
     story("Of the week", diggs=90, submit_date=timezone.now() - timedelta(days=6))
@@ -86,6 +95,25 @@ def test_an_old_data_set_has_a_newest_day() -> None:
     assert "Of 2010" in page
     assert "Of 2009" not in page
     assert "Of the future" not in page
+
+
+@pytest.mark.parametrize(
+    ("since", "period", "stories"),
+    [
+        (timedelta(hours=1), "1 March 2010", 6),
+        (timedelta(days=6, hours=1), "Week to 1 March 2010", 5),
+    ],
+)
+def test_the_period_of_an_old_data_set_begins_at_midnight(
+    since: timedelta, period: str, stories: int
+) -> None:
+    for number in range(stories):
+        story(f"Of 1 March {number}", submit_date=OLD + timedelta(hours=20))
+    story("First", submit_date=OLD + timedelta(hours=1) - since)
+    story("Too old", diggs=90, submit_date=OLD + timedelta(minutes=59) - since)
+    page = front()
+    assert f">{period}. No newer story has been reviewed.</p>" in page
+    assert "Too old" not in page
 
 
 def test_an_old_data_set_has_a_newest_week() -> None:

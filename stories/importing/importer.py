@@ -131,12 +131,13 @@ class Importer:
         using = router.db_for_write(Story)
         reason = ""
         for failures in range(ATTEMPTS):
+            if failures:
+                self._clock.sleep(backoff(failures - 1))
             try:
                 self.counts += _upsert([candidate.story for candidate in candidates], using)
             except (OperationalError, InterfaceError) as error:
                 reason = str(error)
                 connections[using].close_if_unusable_or_obsolete()
-                self._clock.sleep(backoff(failures))
             else:
                 return
         raise Interrupted(

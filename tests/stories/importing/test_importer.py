@@ -244,3 +244,17 @@ def test_lasting_outage_reports_the_progress(
     path = write_lines(tmp_path / "s.ndjson", *digg_like(80, 80))
     with pytest.raises(Interrupted, match=r"gone away.*s.ndjson, line 51 .50 read, 50 created"):
         reports.run(path)
+
+
+def test_an_import_waits_only_between_attempts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise OperationalError("gone away")
+
+    monkeypatch.setattr(module, "_upsert", away)
+    clock = RecordingClock()
+    with pytest.raises(Interrupted):
+        Importer([].append, clock=clock).run(write_lines(tmp_path / "s", row(1)))
+    assert len(clock.sleeps) == module.ATTEMPTS - 1
+    assert clock.sleeps[0] <= 0.05

@@ -60,6 +60,13 @@ def test_a_job_is_watched_and_cancelled(worker: Client, manager: Client) -> None
     assert Job.objects.count() == 1
 
 
+def test_the_message_does_not_promise_that_earlier_jobs_end_first(worker: Client) -> None:
+    """With two `run_jobs` processes, or while an earlier job is retried, they run on."""
+    page = worker.post("/operations/jobs/reconcile/", {}, follow=True).content.decode()
+    sentence = f"requested as job {Job.objects.get().pk}. Jobs start in the order of the requests."
+    assert sentence in page
+
+
 def test_the_list_shows_progress_people_and_durations(worker: Client) -> None:
     started = timezone.now() - timedelta(seconds=125)
     Job.objects.create(

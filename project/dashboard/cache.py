@@ -14,16 +14,20 @@ _TOLERANCE_SECONDS = 60.0
 _FIRST_SECONDS = 3.0
 _NEXT_SECONDS = 0.1
 _MOST = 16
+AT_ONCE = 4
+"""The number of reports that are counted at once, because each needs a database connection."""
 
 
 class Reports:
     """Reads reports with `read`, each at most once every 15 s. The last 16 choices are kept.
 
-    While a new report is counted, readers get the previous one, if there is one.
+    At most four reports are read at once. While a new report is counted, readers get the previous
+    one, if there is one.
     """
 
     def __init__(self, read: Callable[[Choice], Report | None] = read_report) -> None:
         self.read = read
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._lock = threading.Lock()
         self._latest: OrderedDict[Choice, Latest[tuple[Report | None]]] = OrderedDict()
 
@@ -56,6 +60,7 @@ class Reports:
             fresh=FRESH_SECONDS,
             patience=_FIRST_SECONDS,
             tolerance=_TOLERANCE_SECONDS,
+            turn=self._turns,
         )
 
 

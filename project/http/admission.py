@@ -20,11 +20,11 @@ _STATIC = "/static/"
 _APART = {"/healthz": 1, "/readyz": 2, "/metrics": 2, _STATIC: 4}
 PROBES = ("/healthz", "/readyz", "/metrics")
 """The paths that respond even if the process has too many connections."""
-OTHER_CONNECTIONS = 16
-"""The maximum number of database connections that a web process needs besides those for pages.
-
-Probes use up to 5, readings in the background 6, and event streams 2. The rest is a reserve.
-"""
+_BACKGROUND_CONNECTIONS = 9
+"""The readings of the database, migrations, status and deployment need 4, the reports of the
+dashboard 4, and the checks of the event streams 1."""
+OTHER_CONNECTIONS = sum(_APART.values()) + _AFTERWARDS_THREADS + _BACKGROUND_CONNECTIONS
+"""The maximum number of database connections that a web process needs besides those for pages."""
 _TOO_MANY_STREAMS = Refusal(
     status=HTTPStatus.SERVICE_UNAVAILABLE,
     sentence="Too many people are reading the feed: try again in a moment.",

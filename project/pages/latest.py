@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -34,6 +35,8 @@ class Latest(Generic[T]):
     A caller waits at most `patience` seconds and then gets the last value with its age. A slow
     source is a problem only if the last value is older than `tolerance` seconds plus the time that
     it took to read. The process can exit without waiting for the thread.
+
+    The thread reads the value, and closes its database connection, inside of `turn`.
     """
 
     def __init__(
@@ -43,11 +46,13 @@ class Latest(Generic[T]):
         fresh: float = 1.0,
         patience: float = 1.5,
         tolerance: float = 0.0,
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
         self._read = read
         self._fresh = fresh
         self._patience = patience
         self._tolerance = tolerance
+        self._turn = turn or nullcontext()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._value: T | None = None
@@ -111,10 +116,11 @@ class Latest(Generic[T]):
                 self._took = self._read_at - began
 
     def _read_into(self, values: list[T]) -> None:
-        try:
-            values.append(self._read())
-        finally:
-            connections.close_all()
+        with self._turn:
+            try:
+                values.append(self._read())
+            finally:
+                connections.close_all()
 
 
 def _sentence(error: Exception) -> str:

@@ -3,6 +3,8 @@
 import threading
 from datetime import date
 
+import pytest
+
 from cdc.errors import Retryable
 from project.dashboard import cache
 from project.dashboard.cache import Reports
@@ -62,3 +64,27 @@ def test_only_the_last_choices_are_kept() -> None:
     for day in days:
         reports.begin(end_at(CHOICES["7"], day)[0])()
     assert [str(choice.last) for choice in reports._latest] == days[-cache._MOST :]
+
+
+def test_at_most_four_reports_are_counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them has a database connection, until `close_all` is called."""
+    full, release = threading.Event(), threading.Event()
+    open_now: list[Choice] = []
+    most: list[int] = []
+
+    def count(choice: Choice) -> Report:
+        open_now.append(choice)
+        most.append(len(open_now))
+        if len(open_now) == cache.AT_ONCE:
+            full.set()
+        release.wait(60)
+        return report(choice)
+
+    monkeypatch.setattr("project.pages.latest.connections.close_all", open_now.pop)
+    reports = Reports(count)
+    days = [date(2010, 1, 1 + number).isoformat() for number in range(cache._MOST + 5)]
+    begun = [reports.begin(end_at(CHOICES["7"], day)[0]) for day in days]
+    assert full.wait(60)
+    release.set()
+    assert all(wait().value for wait in begun)
+    assert max(most) == cache.AT_ONCE

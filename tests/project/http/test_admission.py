@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
+from project.dashboard import cache
 from project.http import admission, request_body
 from project.http.admission import Admission
 from project.http.asgi_types import Message, Receive, Scope, Send
 from project.http.refusal import REFUSED_REQUESTS
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("no_database")
 STREAM = "/feed/stream"
@@ -437,3 +439,10 @@ def test_large_bodies_of_all_requests_have_a_limit(monkeypatch: pytest.MonkeyPat
         assert [await request.done() for request in again] == [200] * 2
 
     run(test)
+
+
+def test_the_manual_names_the_other_database_connections() -> None:
+    manual = (ROOT / "docs" / "operating.md").read_text()
+    counts = f"(probes and `/static/` 9, background queries {4 + cache.AT_ONCE}, streams 1, "
+    assert f"{counts}work after responses 2) | {admission.OTHER_CONNECTIONS} |" in manual
+    assert admission.OTHER_CONNECTIONS == 9 + 4 + cache.AT_ONCE + 1 + 2

@@ -85,6 +85,8 @@ def problems_of(capture: Capture, instance: Model, *, using: str) -> dict[str, s
         try:
             column.refuse_early(value)
             row[column.name] = _as_typed(column, value)
+            if column is capture.key:
+                _refuse_key(capture, value, row[column.name], using)
         except Refused as error:
             found[column.attname] = str(error)
     return found or _too_long(capture, instance.pk, row, using)
@@ -101,10 +103,18 @@ def _as_typed(column: Column, value: Any) -> Any:
         return None if value is None else column.to_wire(value)
     except Refused:
         # An expression, or the unconverted value of a field that a form excludes.
-        return str(value)
+        return str(value).encode(errors="replace").decode()
+
+
+def _refuse_key(capture: Capture, key: Any, wire_key: Any, using: str) -> None:
+    refuse_unreturned_key(capture, key, using=using)
+    if not _is_expression(key):
+        _refuse_long_key(encode_key(capture.key.name, wire_key))
 
 
 def _too_long(capture: Capture, key: Any, after: Row, using: str) -> dict[str, str]:
+    if _is_expression(key):
+        key = None
     if key is None:
         after = {**after, capture.key.name: LARGEST_INTEGER}
     _, excess = _fitted(capture, Operation.CREATE, Origin.now(using), None, after)
@@ -224,11 +234,23 @@ def refuse_early(capture: Capture, values: Mapping[str, Any]) -> None:
 
 def refuse_unknown_key(capture: Capture, key: Any) -> None:
     """Raise Refused if the key of a new row is an expression, whose value is not known here."""
-    if hasattr(key, "resolve_expression"):
+    if _is_expression(key):
         raise Refused(
             f"The database computes the key of a new row of {capture.table} but does not "
             "return it: set the key."
         )
+
+
+def refuse_unreturned_key(capture: Capture, key: Any, *, using: str) -> None:
+    """Raise Refused if the key is an expression whose value the database does not return."""
+    if _is_expression(key):
+        returned = connections[using].features.can_return_columns_from_insert
+        if not returned or not capture.model._meta.pk.db_returning:
+            refuse_unknown_key(capture, key)
+
+
+def _is_expression(value: Any) -> bool:
+    return hasattr(value, "resolve_expression")
 
 
 def _refuse_long_key(key: str) -> None:

@@ -19,7 +19,7 @@ from cdc.capture.changes import (
     Origin,
     changes_between,
     refuse_early,
-    refuse_unknown_key,
+    refuse_unreturned_key,
     was_published,
 )
 from cdc.capture.images import Images, find_by_key, read_image
@@ -91,9 +91,7 @@ def refuse_before_save(instance: Model, capture: Capture, using: str) -> None:
     """
     capture.refuse_database(using)
     refuse_early(capture, instance.__dict__)
-    returned = connections[using].features.can_return_columns_from_insert
-    if not returned or not instance._meta.pk.db_returning:
-        refuse_unknown_key(capture, instance.pk)
+    refuse_unreturned_key(capture, instance.pk, using=using)
 
 
 def connect(model: type[Model]) -> None:

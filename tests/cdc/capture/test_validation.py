@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import connection
 from django.db.models import F, Value
 from django.db.models.functions import Lower
 
 from cdc.capture.changes import problems_of
+from cdc.errors import Refused
 from cdc.registry import Capture, registry
 from cdc.wire.message import encode_row
 from stories.models import Story
 from tests.cdc.capture.world import FREE, story
-from tests.support.toy.models import Label, Toy
+from tests.support.toy.models import Label, Locker, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 LIMIT = 20_000
@@ -99,6 +101,14 @@ def test_an_expression_is_left_to_the_save(value: Any) -> None:
     assert problems(story(title=value)) == {}
 
 
+def test_an_object_whose_text_no_event_can_hold_is_left_to_the_save() -> None:
+    class Odd:
+        def __str__(self) -> str:
+            return "\ud800"
+
+    assert problems(story(title=Odd())) == {}
+
+
 def test_the_longest_column_is_named_with_what_it_is_over() -> None:
     one = story(description="x" * LIMIT, title="t" * 300)
     found = problems(one)
@@ -163,6 +173,27 @@ def test_a_text_that_is_typed_for_another_type_is_measured_as_text() -> None:
 def test_the_key_of_a_label_is_named_when_it_is_too_long() -> None:
     assert problems(Label(text="a" * 80)) == {}
     assert list(problems(Label(text="\ud800"))) == ["text"]
+    one = Label(text="\x01" * 80)
+    with pytest.raises(Refused) as caught:
+        one.save()
+    assert "is longer than 255 characters" in str(caught.value)
+    assert errors(one) == {"text": [f"Not saved. {caught.value}"]}
+    assert errors(one, exclude=["text"]) == {NON_FIELD_ERRORS: [f"Not saved. {caught.value}"]}
+
+
+def test_a_key_that_the_database_does_not_return_is_named() -> None:
+    key = Lower(Value("A"))
+    assert "set the key" in problems(Label(text=key))["text"]
+    returned = connection.features.can_return_columns_from_insert
+    assert list(errors(Locker())) == ([] if returned else ["number"])
+    assert errors(Locker(number=9)) == {}
+
+
+def test_a_row_with_a_key_of_the_database_is_measured() -> None:
+    one = Locker(size="1" * LIMIT)
+    returned = connection.features.can_return_columns_from_insert
+
+    assert list(problems(one)) == ["size" if returned else "number"]
 
 
 @pytest.mark.parametrize(("size", "refused"), [(1_000, False), (1_001, True)])

@@ -24,6 +24,8 @@ from cdc.wire.event import Version
 
 _POLL_SECONDS = 0.005
 _LONGEST_POLL_SECONDS = 0.1
+_SHORTEST_LIMIT_SECONDS = 0.1
+"""The minimum limit of a check: the first and the last check may begin at the deadline."""
 
 
 def wait_until_applied(instance: Model, timeout: float, *, clock: Clock | None = None) -> bool:
@@ -35,8 +37,9 @@ def wait_until_applied(instance: Model, timeout: float, *, clock: Clock | None =
     collections have the current content of the row.
 
     Return False if this takes longer than `timeout` seconds: the change is late or was rolled back,
-    or MongoDB does not respond. Raise Refused inside a transaction, whose changes are not visible
-    yet. Raise Misconfigured if the model is not captured.
+    or MongoDB does not respond. Only the last read of MongoDB may exceed the timeout, by 0.1 s.
+    Raise Refused inside a transaction, whose changes are not visible yet. Raise Misconfigured if
+    the model is not captured.
     """
     capture = registry.find(type(instance))
     if capture is None:
@@ -50,7 +53,7 @@ def wait_until_applied(instance: Model, timeout: float, *, clock: Clock | None =
     change = _AwaitedChange(capture, instance, using)
     clock = clock or SystemClock()
     deadline, pause = clock.monotonic() + timeout, _POLL_SECONDS
-    while not change.applied():
+    while not change.applied(within=deadline - clock.monotonic()):
         if clock.monotonic() >= deadline:
             return False
         clock.sleep(min(pause, max(deadline - clock.monotonic(), 0)))
@@ -69,11 +72,13 @@ class _AwaitedChange:
         self._first_seen: set[Version | None] | None = None
         """The versions in the collections and the delete markers at the first check."""
 
-    def applied(self) -> bool:
+    def applied(self, *, within: float) -> bool:
+        """Return whether the change is applied; read MongoDB for at most `within` seconds."""
         try:
-            if self._recorded is None:
-                return self._matches_row()
-            return self._arrived(self._recorded)
+            with self._reader.within(max(within, _SHORTEST_LIMIT_SECONDS)):
+                if self._recorded is None:
+                    return self._matches_row()
+                return self._arrived(self._recorded)
         except Retryable:
             return False
 

@@ -151,7 +151,7 @@ class SubmissionForm(TopicChoice):
         if not topics():
             self.fields["topic"].widget = forms.HiddenInput()
         if not offers_wait:
-            self.fields["wait"].widget = forms.HiddenInput()
+            del self.fields["wait"]
 
     def clean_link(self) -> str:
         """Return the canonical form of the address.

@@ -138,7 +138,7 @@ class SubmissionView(LoginRequiredMixin, RefusalMixin, UpdateView[Story, Submiss
             form.add_error("link", DUPLICATE)
             return self.form_invalid(form)
         replicated, message = True, "Saved."
-        if form.cleaned_data["wait"]:
+        if form.cleaned_data.get("wait"):
             replicated, message = wait_for_replica(story)
         level = messages.SUCCESS if replicated else messages.INFO
         messages.add_message(self.request, level, message)

@@ -151,7 +151,7 @@ def test_waiting_is_optional_and_reports_its_result(
         return applied
 
     monkeypatch.setattr(replica_wait, "wait_until_applied", wait)
-    _, client = person("ann")
+    _, client = person("ann", UserType.TECHNICAL_WORKER)
     page = client.post("/stories/new/", {**SENT, "wait": "on"}, follow=True)
     assert sentence in page.content.decode()
     client.post("/stories/new/", {**SENT, "link": "http://b.example/"})
@@ -163,6 +163,19 @@ def test_waiting_is_offered_to_roles_that_know_mongodb(role: UserType, offered: 
     page = person("ann", role)[1].get("/stories/new/").content.decode()
     assert ("MongoDB" in page) == offered
     assert ("Wait for replication" in page) == offered
+
+
+def test_a_user_who_is_not_offered_to_wait_cannot_take_a_slot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[Story] = []
+    monkeypatch.setattr(replica_wait, "wait_until_applied", lambda story, _: waited.append(story))
+    _, client = person("ann")
+    page = client.post("/stories/new/", {**SENT, "wait": "on"}, follow=True).content.decode()
+    story = Story.objects.get()
+    client.post(f"/stories/{story.pk}/change/", {**SENT, "title": "New", "wait": "on"})
+    story.refresh_from_db()
+    assert ("Saved." in page, story.title, waited) == (True, "New", [])
 
 
 def test_the_form_begins_with_the_address_and_marks_optional_fields() -> None:

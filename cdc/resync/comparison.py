@@ -1,6 +1,7 @@
 """Compares rows with documents, and confirms differences after changes in transit have arrived."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -64,7 +65,10 @@ class Comparison:
         self._using = using
 
     def suspects(self, images: Images) -> list[Any]:
-        """Return the keys of rows whose document is missing or different in a collection."""
+        """Return the keys of rows whose document is missing or different in a collection.
+
+        A row whose key cannot be encoded is not compared, because no document can have its key.
+        """
         wanted = self._contents(images)
         keys = list(wanted)
         documents = self._documents(keys)
@@ -115,8 +119,12 @@ class Comparison:
         return self._contents(read_images(self._capture, rows, using=self._using))
 
     def _contents(self, images: Images) -> Wanted:
-        to_wire = self._capture.key_to_wire
-        return {to_wire(key): self._content(image) for key, image in images.items()}
+        """Return the expected documents, without those of rows that have no valid key."""
+        found = {}
+        for key, image in images.items():
+            with suppress(Refused):
+                found[self._capture.key_to_wire(key)] = self._content(image)
+        return found
 
     def _content(self, image: Mapping[str, Any]) -> Content | None:
         """Return the document that the consumer would write for the row."""

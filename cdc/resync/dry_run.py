@@ -1,11 +1,15 @@
 """Counts the documents that a snapshot would change, without sending anything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from cdc.capture.images import keys_after
+from cdc.errors import Refused
 from cdc.mongo.reader import ReplicaReader
 from cdc.progress import Advance
+from cdc.registry import Capture
 from cdc.resync.orphans import Orphans
 from cdc.resync.selection import Selection
 
@@ -39,7 +43,10 @@ def dry_run(
     *,
     using: str,
 ) -> list[PlannedChanges]:
-    """Return the counts for each collection. Keys are read in chunks to limit the memory."""
+    """Return the counts for each collection. Keys are read in chunks to limit the memory.
+
+    A row whose key cannot be encoded is not counted, because a snapshot would refuse the row.
+    """
     planned = [PlannedChanges(collection=name) for name in selection.capture.collections]
     last = None
     while not stopped():
@@ -47,15 +54,21 @@ def dry_run(
         if not keys:
             break
         last = keys[-1]
-        wire = [selection.capture.key_to_wire(key) for key in keys]
+        wire = list(_valid(selection.capture, keys))
         for each in planned:
             existing = len(reader.keys(each.collection, wire))
             each.update += existing
-            each.insert += len(keys) - existing
+            each.insert += len(wire) - existing
         advance(len(keys))
     for each in planned if selection.complete else ():
         each.remove = _count_orphans(each.collection, orphans, stopped)
     return planned
+
+
+def _valid(capture: Capture, keys: Iterable[Any]) -> Iterator[Any]:
+    for key in keys:
+        with suppress(Refused):
+            yield capture.key_to_wire(key)
 
 
 def _count_orphans(collection: str, orphans: Orphans, stopped: Callable[[], bool]) -> int:

@@ -1,6 +1,7 @@
 """Reconciliation: compares a table with each of its collections, and repairs differences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.db.models import Q
 from cdc.capture.images import images_after
 from cdc.capture.resend import send_state, through_locks
 from cdc.errors import Refused
-from cdc.printable import counted
+from cdc.printable import counted, printable
 from cdc.registry import Capture
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison, Difference, DifferenceKind
@@ -19,6 +20,7 @@ from cdc.resync.run_context import RunContext
 
 CHUNK = 500
 """The number of rows that are read at once, and of suspects from which on they are confirmed."""
+_SHOWN_KEY = 60
 
 
 class Reconciliation:
@@ -75,6 +77,7 @@ class Reconciliation:
                 return False
             images = images_after(capture, last, CHUNK, Q(), using=self._using)
             suspects += self._comparison.suspects(images)
+            self._report_unsendable(images)
             self.report.rows += len(images)
             last = next(reversed(images), None)
             # Confirming waits for changes in transit, so collect a whole chunk first.
@@ -84,9 +87,23 @@ class Reconciliation:
             if not images:
                 self._collection = 0
             if not suspects:
-                self._save(None if last is None else capture.key_to_wire(last))
+                self._save_row(last)
             self._context.advance(len(images))
         return True
+
+    def _report_unsendable(self, keys: Iterable[Any]) -> None:
+        """Report the rows whose key cannot be encoded, so that they can have no document."""
+        for key in keys:
+            try:
+                self._capture.key_to_wire(key)
+            except Refused as error:
+                shown = printable(str(key), _SHOWN_KEY)
+                self._context.say(f"{self._capture.table} {shown}: {error}")
+                self.report.add(
+                    Difference(collection, DifferenceKind.MISSING, shown)
+                    for collection in self._capture.collections
+                )
+                self.report.unrepaired += self._repair
 
     def _last_row(self) -> Any:
         if self._collection >= 0 or self._last is None:
@@ -144,6 +161,10 @@ class Reconciliation:
         for key in keys:
             self.report.unrepaired += self._repair
             self._context.say(foreign_document(collection, key))
+
+    def _save_row(self, key: Any) -> None:
+        with suppress(Refused):  # Without a checkpoint here, a resumed run compares the rows again.
+            self._save(None if key is None else self._capture.key_to_wire(key))
 
     def _save(self, last: Any) -> None:
         """Save the checkpoint, unless JSON cannot represent the key `last`.

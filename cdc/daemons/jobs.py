@@ -13,6 +13,7 @@ from cdc.doctor.settings import require_valid_clients
 from cdc.jobs.kinds import KINDS
 from cdc.jobs.runner import JobRunner
 from cdc.jobs.table import Jobs
+from cdc.registry import registry
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
@@ -34,6 +35,7 @@ def run_jobs() -> None:
     owner = process_name()
     errors = ErrorReport(f"jobs {owner}", telemetry.JOB_RETRY, DEFAULT_DB_ALIAS, clock)
     with Stop() as stop, flushing(), errors:
+        registry.require_sound()
         require_valid_clients(settings)
         startup = Startup(stop, clock, errors.on_retry)
         startup.examine(partial(check_database, settings, DEFAULT_DB_ALIAS))

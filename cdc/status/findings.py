@@ -216,14 +216,10 @@ def _recreated(seen: Observed) -> Iterator[Finding]:
 
 
 def _gap(seen: Observed) -> Iterator[Finding]:
-    open_gaps = {gap.partition for gap in seen.gaps or ()}
-    lost = {lag.partition for lag in seen.lags or () if lag.lost and not lag.recreated}
-    found = sorted(open_gaps | lost)
-    if found:
-        noun = "partition" if len(found) == 1 else "partitions"
+    if seen.gap_places:
         text = (
-            f"A gap in {noun} {', '.join(map(str, found))}: records were lost or skipped and may "
-            "not have been applied. Run `manage.py reconcile --repair`."
+            f"A gap in {seen.gap_places}: records were lost or skipped and may not have been "
+            "applied. Run `manage.py reconcile --repair`."
         )
         since = min((gap.at for gap in seen.gaps or ()), default=None)
         parts = (Part.TOPIC, Part.COLLECTIONS)

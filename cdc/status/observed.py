@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 
 from cdc.outbox.other_databases import OtherOutbox
 from cdc.outbox.table import Depth
@@ -115,6 +117,19 @@ class Observed:
     def equal(self) -> bool:
         """Whether every collection has as many documents as its table has rows."""
         return all(table.equal for table in self.tables or ())
+
+    @property
+    def gap_places(self) -> str:
+        """The partitions with an open gap or lost records as text, by topic; empty if none."""
+        lost = (lag for lag in self.lags or () if lag.lost and not lag.recreated)
+        found = {(gap.topic, gap.partition) for gap in self.gaps or ()}
+        found |= {(lag.topic, lag.partition) for lag in lost}
+        places = []
+        for topic, pairs in groupby(sorted(found), itemgetter(0)):
+            numbers = [str(number) for _, number in pairs]
+            noun = "partition" if len(numbers) == 1 else "partitions"
+            places.append(f"{noun} {', '.join(numbers)} of {topic}")
+        return " and ".join(places)
 
     @property
     def queued(self) -> str:

@@ -17,6 +17,7 @@ _SHAPES = (
     (r"paused by \S+ on", "paused by X on"),
     (r"on \d+ \w+ \d{4}, \d\d:\d\d:\d\d UTC", "on T"),
     (r"the database '\w+'", "the database X"),
+    (r"(partitions? \d+(, \d+)* of) [^ :]+:", r"\1 X:"),
     (r"(the columns?) \w+(, \w+)*\.", r"\1 X."),
     (r", by count; not yet compared field by field\.", "."),
     (r"\d+(,\d{3})*(\.\d+)?", "N"),

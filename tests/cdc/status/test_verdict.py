@@ -101,12 +101,26 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         (
             {**WAITING, "gaps": (GAP,)},
             False,
-            "A gap in partition 3: records were lost or skipped and may not have been applied. Run",
+            (
+                "A gap in partition 3 of story-events: records were lost or skipped and may not "
+                "have been applied. Run"
+            ),
         ),
         (
             {"gaps": (GAP,), "lags": (replace(lag(0, 0.0, 1), lost=True),)},
             False,
-            "A gap in partitions 1, 3: ",
+            "A gap in partitions 1, 3 of story-events: ",
+        ),
+        (
+            {
+                "gaps": (
+                    GAP,
+                    replace(GAP, topic="orders"),
+                    replace(GAP, topic="orders", partition=0),
+                )
+            },
+            False,
+            "A gap in partitions 0, 3 of orders and partition 3 of story-events: ",
         ),
         (
             {"missing_topics": ("story-events",), "lags": ()},

@@ -21,6 +21,7 @@ from cdc.kafka.topics import Topics
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
 from cdc.outbox.sweeper import Sweeper
+from cdc.registry import all_topics
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
@@ -43,7 +44,7 @@ def run_relay(settings: CdcSettings) -> None:
     owner = process_name()
     errors = ErrorReport(f"relay {owner}", telemetry.RELAY_RETRY, DEFAULT_DB_ALIAS, clock)
     with Stop() as stop, flushing(), errors:
-        publisher = KafkaPublisher(settings)
+        publisher = KafkaPublisher(settings, all_topics())
         outbox = OutboxQueue(DEFAULT_DB_ALIAS)
         sweeper = Sweeper(outbox, clock)
         guard = epoch_guard(settings, clock, counters)

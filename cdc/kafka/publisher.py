@@ -40,11 +40,13 @@ class KafkaPublisher:
 
     The producer is idempotent and uses `acks=all`. Records never expire, so an outage only delays
     them. A missing topic is created: it may have been deleted, or it may have been renamed after an
-    outbox row with the old name was written.
+    outbox row with the old name was written. It gets the number of partitions in `partitions`, by
+    topic; without one, or with 0, the number in the settings.
     """
 
-    def __init__(self, settings: CdcSettings) -> None:
+    def __init__(self, settings: CdcSettings, partitions: Mapping[str, int] | None = None) -> None:
         self._settings = settings
+        self._partitions = partitions or {}
         self._errors = ErrorLog(settings)
         self._config = client_config(
             settings,
@@ -160,7 +162,8 @@ class KafkaPublisher:
                 # again with the new producer.
                 self._restart()
                 if error.code() in _TOPIC_MISSING:
-                    Topics(self._settings).ensure(records[index].topic)
+                    topic = records[index].topic
+                    Topics(self._settings).ensure(topic, self._partitions.get(topic, 0))
                 raise Retryable(f"Kafka did not acknowledge a batch ({error}): retrying.")
         return {index: str(error) for index, error in failed.items()}
 

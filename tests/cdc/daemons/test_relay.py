@@ -6,15 +6,18 @@ from pathlib import Path
 import pytest
 
 from cdc.conf import CdcSettings
-from cdc.daemons.relay import _sweeping
+from cdc.daemons.relay import _sweeping, run_relay
+from cdc.errors import Misconfigured
 from cdc.models import OutboxRecord
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.sweeper import Sweeper
+from cdc.registry import all_topics
 from cdc.runtime import telemetry
 from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import SystemClock
 from stories.models import Story
 from tests.faults.crew import daemon_environment
+from tests.support.feed_settings import without_servers
 from tests.support.processes import Daemon
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
@@ -35,6 +38,22 @@ def test_a_relay_that_waits_for_kafka_says_so(feed_settings: CdcSettings, tmp_pa
         assert relay.stop() == 0
     finally:
         relay.kill()
+
+
+def test_a_relay_knows_how_many_partitions_each_topic_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known: list[object] = []
+
+    def publisher(_settings: CdcSettings, partitions: object = None) -> None:
+        known.append(partitions)
+        raise Misconfigured("The test ends here.")
+
+    monkeypatch.setattr("cdc.daemons.relay.KafkaPublisher", publisher)
+    with pytest.raises(Misconfigured, match="ends here"):
+        run_relay(without_servers())
+
+    assert known == [all_topics()]
 
 
 @pytest.mark.database

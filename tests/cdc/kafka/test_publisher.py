@@ -68,6 +68,24 @@ def test_a_temporary_error_is_no_rejection(code: int) -> None:
     publisher.close()
 
 
+@pytest.mark.parametrize(
+    ("partitions", "expected"), [({}, 0), ({"orders": 0}, 0), ({"orders": 1}, 1)]
+)
+def test_a_missing_topic_gets_its_own_number_of_partitions(
+    monkeypatch: pytest.MonkeyPatch, partitions: dict[str, int], expected: int
+) -> None:
+    """The topic of the canary has one partition, whatever KAFKA_PARTITIONS is."""
+    ensured: list[tuple[str, int]] = []
+    monkeypatch.setattr(Topics, "ensure", lambda _self, *topic: ensured.append(topic))
+    publisher = KafkaPublisher(AWAY, partitions)
+
+    with pytest.raises(Retryable, match="did not acknowledge"):
+        publisher._verdict([record()], {0: KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)})
+
+    assert ensured == [("orders", expected)]
+    publisher.close()
+
+
 @pytest.mark.services
 @pytest.mark.parametrize(("seconds", "reason"), [(30.0, "was cancelled"), (0.0, "refuse")])
 def test_a_refusal_after_an_acknowledgement_is_reported_later(

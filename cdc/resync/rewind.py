@@ -42,8 +42,8 @@ def at_offset(offset: int) -> Target:
         first, end = marks.of(source)
         if not first <= offset <= end:
             raise Misconfigured(
-                f"Partition {source.partition} has no offset {offset}: use an offset from {first} "
-                f"to {end}."
+                f"Partition {source.partition} of {source.topic} has no offset {offset}: use an "
+                f"offset from {first} to {end}."
             )
         return offset
 
@@ -77,7 +77,7 @@ def rewind(
         if partition in {None, number}
     ]
     if not sources:
-        raise Misconfigured(f"There is no partition {partition}: see `manage.py cdc_status`.")
+        raise Misconfigured(_no_source(topics, partition))
     targets = {source: target(marks, source) for source in sources}
     moves = (f"{each.topic} {each.partition} to {to}" for each, to in targets.items())
     log_command("rewind", f"{settings.group}: {', '.join(moves)}", using=DEFAULT_DB_ALIAS)
@@ -88,3 +88,13 @@ def rewind(
         Moved(source=source, before=before.get(source), after=offset)
         for source, offset in targets.items()
     ]
+
+
+def _no_source(topics: Sequence[str], partition: int | None) -> str:
+    """Return why there is no partition to move."""
+    if not topics:
+        return "No model is captured, so no position can be moved: register one in a cdc.py."
+    names = " or ".join(topics)
+    if partition is None:
+        return f"Kafka has no topic {names}: check KAFKA_TOPIC and KAFKA_BOOTSTRAP_SERVERS."
+    return f"There is no partition {partition} of {names}: see `manage.py cdc_status`."

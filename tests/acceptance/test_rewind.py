@@ -63,7 +63,8 @@ def test_an_offset_that_kafka_does_not_hold_is_refused(feed: RunningFeed) -> Non
     result = rewind(feed, "--to-offset", "4000", "--partition", "0")
 
     assert result.returncode == 2
-    assert "Partition 0 has no offset 4000: use an offset from 0 to 0." in result.stderr
+    partition = f"Partition 0 of {feed.settings.topic}"
+    assert f"{partition} has no offset 4000: use an offset from 0 to 0." in result.stderr
 
 
 def test_exactly_one_target_is_required(feed: RunningFeed) -> None:

@@ -4,8 +4,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from cdc.errors import Misconfigured
+from cdc.kafka.topics import Topics
 from cdc.management.commands.rewind import Command
-from cdc.resync.rewind import at_time
+from cdc.resync.rewind import at_time, earliest, rewind
+from tests.support.feed_settings import without_servers
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,24 @@ def test_the_function_refuses_it_too() -> None:
     at_time(from_before.to_time)
     with pytest.raises(Misconfigured, match=r"The time is 1969-12-31T00:00:00\+00:00: use a time"):
         at_time(from_before.to_time.replace(year=1969, month=12, day=31))
+
+
+@pytest.mark.parametrize(
+    ("topics", "partition", "problem"),
+    [
+        ([], None, "No model is captured, so no position can be moved: register one in a cdc.py."),
+        (["a", "b"], None, "Kafka has no topic a or b: check KAFKA_TOPIC and KAFKA_BOOTSTRAP_"),
+        (["a", "b"], 7, "There is no partition 7 of a or b: see `manage.py cdc_status`."),
+    ],
+)
+def test_the_error_says_why_nothing_can_be_moved(
+    monkeypatch: pytest.MonkeyPatch, topics: list[str], partition: int | None, problem: str
+) -> None:
+    monkeypatch.setattr(Topics, "partitions", lambda _self, _topic: ())
+    settings = without_servers(
+        bootstrap_servers="127.0.0.1:1", mongodb_uri="mongodb://127.0.0.1:1/?replicaSet=a"
+    )
+    with pytest.raises(Misconfigured) as refused:
+        rewind(settings, topics, earliest, partition, "somebody")
+
+    assert str(refused.value).startswith(problem)

@@ -104,11 +104,11 @@ def test_an_offset_from_the_first_to_the_end_is_held(group: Group, offset: int) 
 @pytest.mark.parametrize(
     ("offset", "partition", "message"),
     [
-        (1, None, "Partition 0 has no offset 1: use an offset from 2 to 5."),
-        (6, 0, "Partition 0 has no offset 6: use an offset from 2 to 5."),
-        (4, None, "Partition 1 has no offset 4: use an offset from 0 to 3."),
-        (-1, 1, "Partition 1 has no offset -1: use an offset from 0 to 3."),
-        (0, 7, "There is no partition 7: see `manage.py cdc_status`."),
+        (1, None, "Partition 0 of {topic} has no offset 1: use an offset from 2 to 5."),
+        (6, 0, "Partition 0 of {topic} has no offset 6: use an offset from 2 to 5."),
+        (4, None, "Partition 1 of {topic} has no offset 4: use an offset from 0 to 3."),
+        (-1, 1, "Partition 1 of {topic} has no offset -1: use an offset from 0 to 3."),
+        (0, 7, "There is no partition 7 of {topic}: see `manage.py cdc_status`."),
     ],
 )
 def test_nothing_is_moved_if_one_target_is_impossible(
@@ -117,7 +117,7 @@ def test_nothing_is_moved_if_one_target_is_impossible(
     with pytest.raises(Misconfigured) as refused:
         group.rewind(at_offset(offset), partition)
 
-    assert str(refused.value) == message
+    assert str(refused.value) == message.format(topic=group.topic)
     assert group.positions.all() == group.applied
     assert not OperatorAction.objects.exists()
 

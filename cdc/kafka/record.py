@@ -41,5 +41,6 @@ def damage(message: Message, error: KafkaError) -> str:
     return (
         f"Kafka returned a batch of {place}{at} that cannot be read ({error.str()}): make an "
         "intact replica the leader of the partition, or skip the batch with `manage.py rewind "
-        f"--partition {message.partition()} --to-offset`, then run `manage.py reconcile --repair`."
+        f"--topic {message.topic()} --partition {message.partition()} --to-offset`, then run "
+        "`manage.py reconcile --repair`."
     )

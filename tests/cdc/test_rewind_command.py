@@ -6,6 +6,7 @@ from django.core.management import CommandError, call_command
 from cdc.errors import Misconfigured
 from cdc.kafka.topics import Topics
 from cdc.management.commands.rewind import Command
+from cdc.registry import topic_names
 from cdc.resync.rewind import at_time, earliest, rewind
 from tests.support.feed_settings import without_servers
 
@@ -57,3 +58,31 @@ def test_the_error_says_why_nothing_can_be_moved(
         rewind(settings, topics, earliest, partition, "somebody")
 
     assert str(refused.value).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], topic_names()),
+        (["--topic=story-events"], ["story-events"]),
+        (["--topic=story-events-canary"], ["story-events-canary"]),
+    ],
+)
+def test_only_the_named_topic_is_moved(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: list[str]
+) -> None:
+    moved: list[object] = []
+
+    def record(_settings: object, topics: list[str], *_: object) -> list[object]:
+        moved.extend(topics)
+        return []
+
+    monkeypatch.setattr("cdc.resync.rewind.rewind", record)
+    call_command(Command(), "--to-earliest", "--partition=0", *arguments)
+
+    assert moved == expected
+
+
+def test_a_topic_that_is_not_captured_is_refused() -> None:
+    with pytest.raises(CommandError, match=r"--topic is 'orders', .* story-events-canary,"):
+        call_command(Command(), "--to-earliest", "--topic=orders")

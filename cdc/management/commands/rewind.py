@@ -8,7 +8,8 @@ from django.core.management.base import CommandParser
 
 from cdc.conf import cdc_settings
 from cdc.context import current_actor
-from cdc.registry import topic_names
+from cdc.errors import Misconfigured
+from cdc.registry import all_topics, topic_names
 from cdc.resync import rewind
 from cdc.runtime.command import FeedCommand
 from cdc.wire.moments import milliseconds
@@ -37,7 +38,15 @@ class Command(FeedCommand):
             help="Move to the first record at or after the time T (ISO 8601, from 1970 to 9999; "
             "UTC if T has no zone).",
         )
-        parser.add_argument("--partition", type=int, metavar="N", help="Move only partition N.")
+        parser.add_argument(
+            "--topic", metavar="NAME", help="Move only the partitions of the topic NAME."
+        )
+        parser.add_argument(
+            "--partition",
+            type=int,
+            metavar="N",
+            help="Move only partition N, in each captured topic unless --topic is given.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         target: rewind.Target = rewind.earliest
@@ -45,13 +54,22 @@ class Command(FeedCommand):
             target = rewind.at_offset(options["to_offset"])
         elif options["to_time"] is not None:
             target = rewind.at_time(options["to_time"])
-        moved = rewind.rewind(
-            cdc_settings(), topic_names(), target, options["partition"], current_actor()
-        )
+        topics = _topics(options["topic"])
+        moved = rewind.rewind(cdc_settings(), topics, target, options["partition"], current_actor())
         for item in moved:
             place = f"{item.source.topic} {item.source.partition}"
             before = "its start" if item.before is None else item.before
             self.stdout.write(f"{place}: from {before} to {item.after}")
+
+
+def _topics(name: str | None) -> list[str]:
+    """Return the topics whose positions are moved; internal topics only if they are named."""
+    if name is None:
+        return topic_names()
+    if name not in all_topics():
+        known = ", ".join(sorted(all_topics()))
+        raise Misconfigured(f"--topic is {name!r}, which is not captured: use one of {known}.")
+    return [name]
 
 
 def _moment(text: str) -> datetime:

@@ -101,6 +101,16 @@ class CdcSettings:
     """The folder of the committed JSON Schemas, which `manage.py event_schema` writes and
     `manage.py check` compares with the captured tables; None disables this check."""
 
+    @property
+    def columns_collection(self) -> str:
+        """The collection that stores which columns all documents have."""
+        return f"{self.positions_collection}_columns"
+
+    @property
+    def instances_collection(self) -> str:
+        """The collection that stores which process has which instance name."""
+        return f"{self.positions_collection}_instances"
+
     def __post_init__(self) -> None:
         _name("KAFKA_TOPIC", self.topic, TOPIC_NAME, "letters, digits, '.', '_' and '-'")
         _name("MONGODB_DATABASE", self.mongodb_database, _DATABASE, "letters, digits, '_', '-'")
@@ -169,6 +179,7 @@ def _collections(cdc: CdcSettings) -> None:
         raise Misconfigured(
             f"REPLICA_COLLECTIONS is {','.join(cdc.collections)!r}: name each collection once."
         )
+    own |= {"columns": cdc.columns_collection, "instance names": cdc.instances_collection}
     for kind, name in own.items():
         if name in cdc.collections:
             raise Misconfigured(

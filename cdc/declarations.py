@@ -102,6 +102,8 @@ def _own_collections(capture: Declared, captures: Sequence[Declared]) -> Iterato
     taken = {
         settings.history_collection: "the history",
         settings.positions_collection: "the positions",
+        settings.columns_collection: "the columns that all documents have",
+        settings.instances_collection: "the instance names of the consumers",
         **{delete_markers_of(each.table): f"{each.table}'s delete markers" for each in captures},
     }
     for name in capture.collections:

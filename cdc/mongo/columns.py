@@ -58,7 +58,7 @@ class DocumentColumns:
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
         self._db = database(client, settings)
-        self._record = self._db[f"{settings.positions_collection}_columns"]
+        self._record = self._db[settings.columns_collection]
 
     def recorded(self, table: str) -> Recorded:
         """Return the columns that every document of a table is known to have."""

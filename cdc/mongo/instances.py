@@ -50,7 +50,7 @@ class Instances:
         # The write concern `majority` is not needed: if a failover loses a heartbeat, the next
         # heartbeat replaces it.
         self._documents = database(client, settings).get_collection(
-            f"{settings.positions_collection}_instances",
+            settings.instances_collection,
             read_concern=ReadConcern("local"),
             write_concern=WriteConcern(1),
         )

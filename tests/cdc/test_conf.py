@@ -21,6 +21,20 @@ from tests.support.feed_settings import without_servers
             "REPLICA_COLLECTIONS has 'at', the collection of the positions: choose another name.",
         ),
         (
+            {"collections": ("at_columns",), "positions_collection": "at"},
+            (
+                "REPLICA_COLLECTIONS has 'at_columns', the collection of the columns: choose "
+                "another name."
+            ),
+        ),
+        (
+            {"collections": ("at_instances",), "positions_collection": "at"},
+            (
+                "REPLICA_COLLECTIONS has 'at_instances', the collection of the instance names: "
+                "choose another name."
+            ),
+        ),
+        (
             {"collections": ("bird",), "canary_collection": "bird"},
             "REPLICA_COLLECTIONS has 'bird', the collection of the canary: choose another name.",
         ),

@@ -49,6 +49,8 @@ def test_two_captures_share_neither_collections_nor_keys(other: Capture, checks:
     [
         "stories_history",
         "storyfeed_offsets",
+        "storyfeed_offsets_columns",
+        "storyfeed_offsets_instances",
         "toy_toy_delete_markers",
         "stories_story_delete_markers",
     ],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cdc.canary.models import Canary, CanaryTrip
 from cdc.context import acting_as
@@ -14,6 +14,8 @@ from cdc.runtime.threads import start_thread
 
 NAME = "feed"
 EVERY_SECONDS = 10.0
+_LONGEST_BREAK = timedelta(seconds=3 * EVERY_SECONDS)
+"""After a longer break, the first canary has the same time to arrive as at the first start."""
 
 Wait = Callable[[Canary, float], bool]
 
@@ -28,7 +30,8 @@ def beat(using: str, clock: Clock, wait: Wait = wait_until_applied) -> float | N
     now = datetime.fromtimestamp(clock.time(), tz=UTC)
     canary = _send(now, using)
     trips = CanaryTrip.objects.using(using)
-    trips.update_or_create(name=NAME, defaults={"sent_at": now})
+    times = {"sent_at": now, "started_at": _started_at(trips.filter(name=NAME).first(), now)}
+    trips.update_or_create(name=NAME, defaults=times)
     if not wait(canary, EVERY_SECONDS):
         return None
     seconds = clock.monotonic() - began
@@ -51,6 +54,13 @@ def start_beating(using: str, stopped: Callable[[], bool]) -> None:
                 clock.sleep(0.5)
 
     start_thread("canary", run, stopped=stopped)
+
+
+def _started_at(last: CanaryTrip | None, now: datetime) -> datetime:
+    """Return since when the canary has been sent without a long break, up to `now`."""
+    if last is None or last.started_at is None or now - last.sent_at > _LONGEST_BREAK:
+        return now
+    return last.started_at
 
 
 def _send(now: datetime, using: str) -> Canary:

@@ -25,6 +25,8 @@ class CanaryTrip(models.Model):
 
     name = models.CharField(max_length=32, primary_key=True)
     sent_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    """The time since which the canary has been sent without a long break."""
     arrived_at = models.DateTimeField(null=True)
     """The arrival time of the last canary that arrived."""
     seconds = models.FloatField(null=True)

@@ -125,6 +125,8 @@ class CanaryStatus:
     """The last canary, which is a row that is sent through the pipeline every ten seconds."""
 
     sent_seconds_ago: float
+    started_seconds_ago: float
+    """How long canaries have been sent without a break of more than 30 seconds."""
     arrived_seconds_ago: float | None
     """The age of the last canary that arrived; None if no canary has ever arrived."""
     seconds: float | None
@@ -132,9 +134,14 @@ class CanaryStatus:
 
     @property
     def late(self) -> bool:
-        """Whether canaries are being sent but do not arrive."""
+        """Whether canaries have been sent for some time but do not arrive."""
+        return not self.stopped and self.awaited and self.started_seconds_ago > CANARY_SECONDS
+
+    @property
+    def awaited(self) -> bool:
+        """Whether no canary has arrived recently."""
         arrived = self.arrived_seconds_ago
-        return not self.stopped and (arrived is None or arrived > CANARY_SECONDS)
+        return arrived is None or arrived > CANARY_SECONDS
 
     @property
     def stopped(self) -> bool:

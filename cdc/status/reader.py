@@ -232,10 +232,10 @@ def _canary() -> CanaryStatus | None:
     trip = CanaryTrip.objects.first()
     if trip is None:
         return None
-    arrived = trip.arrived_at
     return CanaryStatus(
-        sent_seconds_ago=age(int(trip.sent_at.timestamp() * 1000)),
-        arrived_seconds_ago=age(int(arrived.timestamp() * 1000)) if arrived else None,
+        sent_seconds_ago=_seconds_since(trip.sent_at),
+        started_seconds_ago=_seconds_since(trip.started_at or trip.sent_at),
+        arrived_seconds_ago=_seconds_since(trip.arrived_at) if trip.arrived_at else None,
         seconds=None if trip.seconds is None else round(trip.seconds, 4),
     )
 
@@ -246,7 +246,11 @@ def _last_reconcile() -> LastReconcile | None:
         return None
     return LastReconcile(
         finished_at=run.finished_at,
-        seconds_ago=age(int(run.finished_at.timestamp() * 1000)),
+        seconds_ago=_seconds_since(run.finished_at),
         equal=run.equal,
         verdict=json.loads(run.result)["verdict"],
     )
+
+
+def _seconds_since(moment: datetime) -> float:
+    return age(int(moment.timestamp() * 1000))

@@ -190,7 +190,7 @@ def _canary(name: str, status: Status) -> Stage:
     canary = status.canary
     if canary is None or canary.stopped:
         return _unknown(name)
-    if canary.late or canary.seconds is None or canary.arrived_seconds_ago is None:
+    if canary.awaited or canary.seconds is None or canary.arrived_seconds_ago is None:
         health = Health.BAD if canary.late else Health.BUSY
         return Stage(name=name, health=health, note="sent, but not arrived yet")
     return Stage(

@@ -42,6 +42,17 @@ def test_each_beat_is_an_event_and_is_measured() -> None:
     assert trip.sent_at.timestamp() == CLOCK.time() - EVERY_SECONDS
 
 
+@pytest.mark.django_db
+def test_a_long_break_starts_the_canary_again() -> None:
+    for pause, restarts in ((0.0, True), (EVERY_SECONDS, False), (30.0, False), (30.25, True)):
+        CLOCK.sleep(pause)
+        began = CLOCK.time()
+        beat("default", CLOCK, lambda _canary, _seconds: True)
+        trip = CanaryTrip.objects.get()
+        assert trip.started_at is not None
+        assert (trip.started_at.timestamp() == began) is restarts, pause
+
+
 def test_it_is_not_among_the_captured_models() -> None:
     assert Canary not in {capture.model for capture in registry}
     assert registry.find(Canary) is not None

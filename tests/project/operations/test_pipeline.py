@@ -63,7 +63,9 @@ def test_each_stage_shows_its_last_hour(worker: Client) -> None:
 
 
 def test_a_canary_that_never_arrived(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    canary = CanaryStatus(sent_seconds_ago=3.0, arrived_seconds_ago=None, seconds=None)
+    canary = CanaryStatus(
+        sent_seconds_ago=3.0, started_seconds_ago=31.0, arrived_seconds_ago=None, seconds=None
+    )
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: healthy_status(canary=canary)))
     page = worker.get("/operations/").content.decode()
     assert "test row sent, but not arrived yet. Needs attention." in page

@@ -12,7 +12,9 @@ from cdc.status.verdict import Status
 from project.operations.stages import Health, StageRenderer
 from tests.support.status import healthy_status, lag
 
-ARRIVED = CanaryStatus(sent_seconds_ago=3.0, arrived_seconds_ago=3.0, seconds=0.012)
+ARRIVED = CanaryStatus(
+    sent_seconds_ago=3.0, started_seconds_ago=60.0, arrived_seconds_ago=3.0, seconds=0.012
+)
 
 UNEQUAL = LastReconcile(
     finished_at=datetime(2026, 1, 2, tzinfo=UTC), seconds_ago=9.0, equal=False, verdict=""
@@ -49,6 +51,17 @@ def test_the_canary() -> None:
     stopped = replace(ARRIVED, sent_seconds_ago=60.0, arrived_seconds_ago=60.0)
     found = [health(healthy_status(canary=each))["Canary"] for each in (late, never, stopped)]
     assert found == [Health.BAD, Health.BAD, Health.UNKNOWN]
+
+
+@pytest.mark.parametrize("arrived", [None, 3_600.0])
+def test_the_first_canary_after_a_start_has_time_to_arrive(arrived: float | None) -> None:
+    canary = replace(ARRIVED, arrived_seconds_ago=arrived, started_seconds_ago=30.0)
+
+    stage = StageRenderer().stages(healthy_status(canary=canary), 0.0)[-1]
+
+    assert (stage.health, stage.note) == (Health.BUSY, "sent, but not arrived yet")
+    late = replace(canary, started_seconds_ago=30.1)
+    assert health(healthy_status(canary=late))["Canary"] is Health.BAD
 
 
 @pytest.mark.parametrize(

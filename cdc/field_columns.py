@@ -49,7 +49,8 @@ def stored_field(field: Any) -> Any:
     """Return a plain field that reads the stored value; None if `field` itself can be used.
 
     A subclass with `from_db_value()`, such as a list, an enum or encrypted text, returns objects
-    whose text is not the stored value. For an encrypted field, this text would be a leak.
+    whose text is not the stored value. For an encrypted field, this text would be a leak. Raise
+    Misconfigured if no field of Django reads the stored value.
     """
     target = _value_field(field)
     if not _converts(target):
@@ -59,7 +60,12 @@ def stored_field(field: Any) -> Any:
         return None  # A UUID may be stored as bytes, but is always published as a UUID.
     plain = getattr(models, kind, None)
     if not (isinstance(plain, type) and issubclass(plain, models.Field)):
-        return target
+        raise Misconfigured(
+            f"{field.model.__name__}.{field.name} has the values of a {type(target).__name__}, "
+            f"which converts them, and whose internal type {kind!r} is not a field of Django. "
+            "Stored values cannot be read: return the name of the field that stores them from "
+            "get_internal_type(), such as 'TextField'."
+        )
     if plain is models.DecimalField:
         return plain(max_digits=target.max_digits, decimal_places=target.decimal_places)
     return plain()

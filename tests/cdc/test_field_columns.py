@@ -49,6 +49,48 @@ def test_a_field_without_a_column_type_is_refused() -> None:
         columns_of(Blob)
 
 
+class SealedField(models.TextField[Any, Any]):
+    """Converts the values that Django reads, and has an internal type that Django does not know."""
+
+    def from_db_value(self, value: Any, *_: Any) -> Any:
+        return f"the secret in {value}"
+
+    def get_internal_type(self) -> str:
+        return "SealedField"
+
+
+def test_a_field_whose_stored_values_cannot_be_read_is_refused() -> None:
+    """Its events would contain the converted values, for example decrypted text."""
+
+    class Sealed(models.Model):
+        secret = SealedField()
+
+        class Meta:
+            app_label = "sealed"
+
+    class Keyed(models.Model):
+        key = SealedField(primary_key=True)
+
+        class Meta:
+            app_label = "sealed"
+
+    class Refers(models.Model):
+        keyed = models.ForeignKey(Keyed, on_delete=models.CASCADE)
+
+        class Meta:
+            app_label = "sealed"
+
+    places = {
+        Sealed: r"Sealed\.secret has the values of a SealedField",
+        Keyed: r"Keyed\.key",
+        Refers: r"Refers\.keyed",
+    }
+    for model, place in places.items():
+        with pytest.raises(Misconfigured, match=place) as refused:
+            columns_of(model)
+        assert "internal type 'SealedField' is not a field of Django" in str(refused.value)
+
+
 def test_a_generated_column_has_the_type_of_its_output() -> None:
     class Sum(models.Model):
         a = models.IntegerField()

@@ -6,6 +6,8 @@ retries only after Retryable. Separately, `through_locks` in `cdc/capture/resend
 transaction after Django's OperationalError, such as a deadlock.
 """
 
+from typing import Self
+
 
 class CdcError(Exception):
     """The base class of all errors of `cdc`."""
@@ -15,11 +17,25 @@ class Misconfigured(CdcError):
     """A setting, a declaration or an argument is invalid. Commands exit with code 2."""
 
 
-class Refused(CdcError):
+class Quoting(CdcError):
+    """An error whose message may quote values of a row, for the person who corrects them."""
+
+    def __init__(self, message: str, without_values: str = "") -> None:
+        super().__init__(message)
+        self.without_values = without_values or message
+        """The message without values, for logs and traces."""
+
+    def at(self, place: str, without_values: str = "") -> Self:
+        """Return this error with a place before the message."""
+        safe = without_values or place
+        return type(self)(f"{place} {self}", f"{safe} {self.without_values}")
+
+
+class Refused(Quoting):
     """An action is not allowed, or a change cannot be published: do not commit the transaction."""
 
 
-class Rejected(CdcError):
+class Rejected(Quoting):
     """Untrusted input, such as a message, is invalid. Such a message becomes a dead letter."""
 
 

@@ -80,6 +80,11 @@ class Capture:
         """The name of the table, which is `source.table` in messages."""
         return self.model._meta.db_table
 
+    @property
+    def key_is_number(self) -> bool:
+        """Whether logs may contain the key. A key that is text may be personal."""
+        return bool(self.key.type.schema["type"] == "integer")
+
     def hidden(self, audience: Audience) -> frozenset[str]:
         """Return the columns that an audience must not see."""
         return frozenset() if audience.sees_people else self.presentation.personal
@@ -98,17 +103,19 @@ class Capture:
 
     def _refused_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Convert a row like `wire_row`, more slowly, and raise Refused with the invalid value."""
+        key = row[self.key.attname]
+        place = f"{self.table} {key}"
+        safe = place if self.key_is_number else self.table
         if unread := self.unread(row):
-            raise Refused(
-                f"Column {unread[0]} of {self.table} {row[self.key.attname]} contains a value that "
-                "Django cannot read: correct it."
-            )
+            what = "contains a value that Django cannot read: correct it."
+            column = f"Column {unread[0]} of"
+            raise Refused(f"{column} {place} {what}", f"{column} {safe} {what}")
         try:
             return {column.name: column.to_wire(row[column.attname]) for column in self.columns}
         except Refused as error:
             # The error names the row, because a delete may also change rows that refer to the
             # deleted row.
-            raise Refused(f"{self.table} {row[self.key.attname]}: {error}") from None
+            raise error.at(f"{place}:", f"{safe}:") from None
 
     def unread(self, row: Mapping[str, Any]) -> list[str]:
         """Return the attribute names that `row` lacks because Django could not read the values."""
@@ -119,14 +126,18 @@ class Capture:
         try:
             return self.key.to_wire(self.model._meta.pk.to_python(key))
         except ValidationError:
-            raise Refused(f"{str(key)[:60]!r} is not a valid key of {self.table}.") from None
+            raise Refused(*self._invalid_key(key)) from None
 
     def key_from_wire(self, value: Any) -> Any:
         """Convert a key from JSON to Django's type; raise Rejected if the key is invalid."""
         try:
             return self.model._meta.pk.to_python(self.key.from_wire(value))
         except ValidationError:
-            raise Rejected(f"{str(value)[:60]!r} is not a valid key of {self.table}.") from None
+            raise Rejected(*self._invalid_key(value)) from None
+
+    def _invalid_key(self, key: Any) -> tuple[str, str]:
+        rest = f"is not a valid key of {self.table}."
+        return f"{str(key)[:60]!r} {rest}", f"A value {rest}"
 
     def refuse_database(self, using: str) -> None:
         """Raise Refused unless `using` is the default database: only its outbox is published."""

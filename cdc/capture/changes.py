@@ -169,10 +169,11 @@ def entry_of(
     entry, excess = _fitted(capture, operation, origin, before, after)
     if excess > 0 and (operation is not Operation.UPDATE or _lengthens(before, after)):
         limit = cdc_settings().max_event_bytes
+        place = f"The event of {entry.table}"
         raise Refused(
-            f"The event of {entry.table} {entry.key} has {limit + excess} bytes, but "
-            f"MAX_EVENT_BYTES is {limit}: shorten the row, or raise the limit here and in Kafka."
-        )
+            f"has {limit + excess} bytes, but MAX_EVENT_BYTES is {limit}: shorten the row, or "
+            "raise the limit here and in Kafka."
+        ).at(f"{place} {entry.key}", f"{place} {entry.key}" if capture.key_is_number else place)
     return entry
 
 
@@ -255,8 +256,8 @@ def _is_expression(value: Any) -> bool:
 
 def _refuse_long_key(key: str) -> None:
     if len(key) > _LONGEST_KEY:
-        raise Refused(
-            f"The key {key[:40]}… is longer than {_LONGEST_KEY} characters: use a shorter key."
+        raise Refused(f"is longer than {_LONGEST_KEY} characters: use a shorter key.").at(
+            f"The key {key[:40]}…", "A key"
         )
 
 

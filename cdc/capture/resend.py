@@ -79,8 +79,8 @@ def _send_each(capture: Capture, keys: Collection[Any], *, using: str) -> None:
             for key in keys:
                 _send_each(capture, [key], using=using)
             return
-        event = telemetry.RELAY_NOT_SENT_AGAIN
-        telemetry.log(_log, logging.ERROR, event, table=capture.table, error=str(error))
+        event, reason = telemetry.RELAY_NOT_SENT_AGAIN, error.without_values
+        telemetry.log(_log, logging.ERROR, event, table=capture.table, error=reason)
 
 
 def through_locks(send: Callable[[], None], clock: Clock, *, using: str) -> None:

@@ -63,7 +63,8 @@ class BatchSize:
         except Retryable as error:
             self._fail(records)
             if self._alone >= ATTEMPTS_ALONE and isinstance(error, TooLarge):
-                raise Rejected(f"The record is too large for MongoDB. {error}") from error
+                what = "The record is too large for MongoDB."
+                raise Rejected(f"{what} {error}", what) from error
             raise
         self._succeed()
 

@@ -290,7 +290,7 @@ class ReplicaConsumer:
         topic_id = self._known_topics.ids[record.source.topic]
         new = self._dead_letters.store(record, topic_id, str(error))
         fault_points.reach(fault_points.DEAD_LETTER_STORED)
-        report_rejected(record, str(error))
+        report_rejected(record, error.without_values)
         if new:
             self._counters.add(telemetry.REJECTED)
             self._limit.rejected()

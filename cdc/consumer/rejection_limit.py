@@ -15,7 +15,10 @@ _log = logging.getLogger(__name__)
 
 
 def report_rejected(record: Record, reason: str) -> None:
-    """Log that a message became a dead letter, and add this to its trace."""
+    """Log that a message became a dead letter, and add this to its trace.
+
+    `reason` must not quote values of the message.
+    """
     telemetry.log(
         _log,
         logging.ERROR,

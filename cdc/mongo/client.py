@@ -225,12 +225,12 @@ def reaching() -> Iterator[None]:
     except BulkWriteError as error:
         raise _meaning(error) from error
     except (DocumentTooLarge, BSONError, OverflowError, RecursionError) as error:
-        raise Rejected(f"MongoDB cannot store the document ({_brief(error)}).") from error
+        raise _rejected("cannot store", _brief(error), type(error).__name__) from error
     except OperationFailure as error:
         if problem := access_problem(error):
             raise Retryable(f"{': '.join(problem)}.") from error
         if error.code in _REFUSING:
-            raise Rejected(f"MongoDB refuses the document ({_brief(error)}).") from error
+            raise _rejected("refuses", _brief(error), f"code {error.code}") from error
         kind = TooLarge if _is_too_large(error.code, str(error)) else Retryable
         raise kind(f"MongoDB did not complete the command ({_brief(error)}).") from error
     except PyMongoError as error:
@@ -253,7 +253,12 @@ def _meaning(error: BulkWriteError) -> Rejected | Retryable:
         return TooLarge(f"MongoDB did not complete a write ({message}).")
     if error.has_error_label(_TRANSIENT) or code in _PASSING:
         return Retryable(f"MongoDB did not complete a write ({message}).")
-    return Rejected(f"MongoDB refuses the document ({message}).")
+    return _rejected("refuses", message, f"code {code}")
+
+
+def _rejected(verb: str, message: str, brief: str) -> Rejected:
+    """Return an error with the server's or the client's message, which may quote the document."""
+    return Rejected(*(f"MongoDB {verb} the document ({detail})." for detail in (message, brief)))
 
 
 def _is_too_large(code: int | None, message: str) -> bool:

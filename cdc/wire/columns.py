@@ -57,12 +57,11 @@ class Column:
         try:
             return self.type.to_wire(value)
         except Refused as error:
-            raise Refused(f"Column {self.name} {error}") from None
+            raise error.at(f"Column {self.name}") from None
         except (TypeError, ValueError, ArithmeticError, AttributeError):
             what = _UNREAD if value is None else _short(value)
-            raise Refused(
-                f"Column {self.name} contains {what}, which its type does not allow: correct it."
-            ) from None
+            texts = _contains(what, ", which its type does not allow: correct it.")
+            raise Refused(*texts).at(f"Column {self.name}") from None
 
     def refuse_early(self, value: Any) -> None:
         """Raise Refused if a value that is about to be stored cannot be encoded."""
@@ -81,7 +80,7 @@ class Column:
         try:
             return self.type.from_wire(value)
         except Rejected as error:
-            raise Rejected(f"Column {self.name} {error}") from None
+            raise error.at(f"Column {self.name}") from None
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the column's values."""
@@ -124,7 +123,7 @@ def wire_time(moment: datetime) -> str:
 
 def _boolean_to_wire(value: Any) -> bool:
     if value not in {0, 1}:
-        raise Refused(f"contains {_short(value)}: store 0 or 1.")
+        raise Refused(*_contains(_short(value), ": store 0 or 1."))
     return bool(value)
 
 
@@ -135,21 +134,21 @@ def _integer_to_wire(value: Any) -> int:
     if type(value) is int and SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
         return value
     if value != int(value):
-        raise Refused(f"contains {_short(value)}: store a whole number.")
+        raise Refused(*_contains(_short(value), ": store a whole number."))
     if not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
-        raise Refused(f"contains {value}: MongoDB's integers have 64 bits.")
+        raise Refused(*_contains(value, ": MongoDB's integers have 64 bits."))
     return int(value)
 
 
 def _float_to_wire(value: Any) -> float:
     if not math.isfinite(value):
-        raise Refused(f"contains {value}: JSON has no such number; use null.")
+        raise Refused(*_contains(value, ": JSON has no such number; use null."))
     return float(value)
 
 
 def _decimal_to_wire(value: Any) -> str:
     if not value.is_finite():
-        raise Refused(f"contains {value}: not every database can store it; use null.")
+        raise Refused(*_contains(value, ": not every database can store it; use null."))
     # Without an exponent, as databases and Debezium write it: `str` writes 0.00000000 as 0E-8.
     return format(value, "f") if abs(value.adjusted()) <= _LONGEST_DECIMAL else str(value)
 
@@ -163,7 +162,8 @@ def _text_to_wire(value: Any) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Refused(f"contains a lone surrogate in {_short(text)}: remove it.") from None
+        what = "contains a lone surrogate"
+        raise Refused(f"{what} in {_short(text)}: remove it.", f"{what}: remove it.") from None
     return text
 
 
@@ -193,7 +193,8 @@ def _key_to_wire(key: Any) -> str:
         return str(key)  # as JSON stores it, except for true and false
     text = key if type(key) is str and key.isascii() else _text_to_wire(key)
     if "\0" in text:
-        raise Refused(f"has NUL in the key {_short(text)}: MongoDB rejects it; rename the key.")
+        rest = "MongoDB rejects it; rename the key."
+        raise Refused(f"has NUL in the key {_short(text)}: {rest}", f"has NUL in a key: {rest}")
     return text
 
 
@@ -201,25 +202,25 @@ def _integer_from_wire(value: Any) -> int:
     # Subclasses of `int` are valid too: MongoDB's 64-bit integers have their own class.
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
-        raise Rejected(f"contains {_short(value)}, not a 64-bit integer.")
+        raise Rejected(*_contains(_short(value), ", not a 64-bit integer."))
     return int(value)
 
 
 def _float_from_wire(value: Any) -> float:
     if type(value) not in {int, float} or not math.isfinite(value):
-        raise Rejected(f"contains {_short(value)}, not a number.")
+        raise Rejected(*_contains(_short(value), ", not a number."))
     return float(value)
 
 
 def _boolean_from_wire(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise Rejected(f"contains {_short(value)}, not true or false.")
+        raise Rejected(*_contains(_short(value), ", not true or false."))
     return value
 
 
 def _text_from_wire(value: Any) -> str:
     if not isinstance(value, str):
-        raise Rejected(f"contains {_short(value)}, not text.")
+        raise Rejected(*_contains(_short(value), ", not text."))
     return value
 
 
@@ -227,20 +228,25 @@ def _time_from_wire(value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(_text_from_wire(value))
     except ValueError:
-        raise Rejected(f"contains {_short(value)}, not an ISO 8601 time.") from None
+        raise Rejected(*_contains(_short(value), ", not an ISO 8601 time.")) from None
     if moment.tzinfo is None:
-        raise Rejected(f"contains {_short(value)}, a time without a zone.")
+        raise Rejected(*_contains(_short(value), ", a time without a zone."))
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise Rejected(f"contains {_short(value)}, a time outside the years 1 to 9999.") from None
+        raise Rejected(*_contains(_short(value), ", a time outside the years 1 to 9999.")) from None
 
 
 def _json_from_wire(value: Any) -> Any:
     try:
         return _json_to_wire(value)
     except Refused as error:
-        raise Rejected(str(error)) from None
+        raise Rejected(str(error), error.without_values) from None
+
+
+def _contains(value: Any, rest: str) -> tuple[str, str]:
+    """Return the reason with the value, and the reason without it."""
+    return f"contains {value}{rest}", f"contains an invalid value{rest}"
 
 
 def _short(value: Any) -> str:

@@ -177,7 +177,9 @@ def _number(value: Any, name: str) -> int:
 
 def _operation(value: Any) -> Operation:
     if not isinstance(value, str) or value not in _OPERATIONS:
-        raise Rejected(f"op is {reprlib.repr(value)}, not one of c, u, d, r.")
+        raise Rejected(
+            f"op is {reprlib.repr(value)}, not one of c, u, d, r.", "op is not one of c, u, d, r."
+        )
     return Operation(value)
 
 
@@ -208,6 +210,6 @@ def _consistent(event: ChangeEvent) -> ChangeEvent:
         raise Rejected(f"The field {name} is null in an event with op {event.op.value}.")
     held = row.get(event.key_column)
     if type(held) is not type(event.key) or held != event.key:
-        shown = json.dumps(event.key)[:60]
-        raise Rejected(f"The key is {shown}, but the row in {name} has a different key.")
+        shown, rest = json.dumps(event.key)[:60], f"the row in {name} has a different key."
+        raise Rejected(f"The key is {shown}, but {rest}", f"The key is invalid: {rest}")
     return event

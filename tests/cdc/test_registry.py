@@ -9,7 +9,7 @@ from django.db import models
 from cdc.errors import Misconfigured, Refused
 from cdc.registry import Capture, Registry, registry
 from stories.models import Story
-from tests.support.toy.models import Box, RedToy, Toy
+from tests.support.toy.models import Box, Label, RedToy, Toy
 
 
 def test_a_declaration_needs_only_the_model() -> None:
@@ -109,3 +109,24 @@ def test_a_key_of_several_columns_is_refused() -> None:
 
     with pytest.raises(Misconfigured, match="one column"):
         Capture(model=Pair)
+
+
+@pytest.mark.parametrize(
+    ("model", "row", "place"),
+    [
+        (Toy, {"id": 7, "name": 5}, "toy_toy 7: Column"),
+        (Label, {"text": "ann@example.org", "size": "large"}, "toy_label: Column size contains"),
+    ],
+)
+def test_logs_name_only_keys_that_are_numbers(
+    model: type[models.Model], row: dict[str, Any], place: str
+) -> None:
+    capture = registry.find(model)
+    assert capture is not None
+    row = {**dict.fromkeys(capture.attnames), **row}
+
+    with pytest.raises(Refused) as refused:
+        capture.wire_row(row)
+
+    assert str(refused.value).startswith(f"{capture.table} {row[capture.key.attname]}: Column")
+    assert refused.value.without_values.startswith(place)

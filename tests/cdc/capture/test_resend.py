@@ -124,7 +124,8 @@ def test_a_refused_row_does_not_hold_the_others(
     (line,) = [one for one in caplog.records if "relay.not_sent_again" in one.getMessage()]
     assert line.levelname == "ERROR"
     assert "stories_story" in f"{line.getMessage()}{vars(line)}"
-    assert "MAX_EVENT_BYTES is 8000" in f"{line.getMessage()}{vars(line)}"
+    assert f'The event of stories_story {{"id":{rows[1].pk}}} has' in vars(line)["error"]
+    assert "MAX_EVENT_BYTES is 8000" in vars(line)["error"]
 
 
 class _Waits:

@@ -34,8 +34,9 @@ def test_missing_rows_are_found_by_keys_of_each_type() -> None:
 
 
 def test_a_key_that_no_row_can_have_is_rejected() -> None:
-    with pytest.raises(Rejected, match="'no code' is not a valid key of toy_ticket"):
+    with pytest.raises(Rejected, match="'no code' is not a valid key of toy_ticket") as caught:
         SourceRows(registry.by_table(), "default").missing("toy_ticket", ["no code"])
+    assert caught.value.without_values == "A value is not a valid key of toy_ticket."
 
 
 def test_a_database_without_an_epoch_is_retried() -> None:

@@ -63,6 +63,23 @@ def test_a_dead_letter_has_a_span_with_the_reason(broken: Mapping[str, Any]) -> 
     assert (status.status_code, status.description) == (StatusCode.ERROR, reason)
 
 
+def test_neither_the_log_nor_the_span_of_a_dead_letter_quotes_values(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    feed = Feed()
+    row = {"id": 1, "diggs": "ann@example.org"}
+    feed.send(traced(outgoing(replace(change("c", 1, 7), after=row), TOPIC)))
+    with recorded() as spans:
+        feed.drain()
+    (reason,) = feed.letters.kept.values()
+    assert reason == "Column diggs contains 'ann@example.org', not a 64-bit integer."
+    (logged,) = [vars(each) for each in caplog.records if each.message == "message.rejected"]
+    public = "Column diggs contains an invalid value, not a 64-bit integer."
+    assert logged["reason"] == public
+    assert "ann@" not in str(logged)
+    assert spans.named(f"apply {TOPIC}").status.description == public
+
+
 class Failing(MemoryReplica):
     """A replica that refuses its first two batches."""
 

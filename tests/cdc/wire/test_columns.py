@@ -221,6 +221,9 @@ def test_a_refusal_names_the_value_and_what_to_do(name: str, value: Any, reason:
         COLUMNS[name].to_wire(value)
 
     assert str(caught.value) == f"Column {name} {reason}"
+    texts = ("1.5", str(2**63), "inf", "NaN", "udcff", r"a\x00", "some day", " 2")
+    assert caught.value.without_values.startswith(f"Column {name} ")
+    assert not any(text in caught.value.without_values for text in texts)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +256,10 @@ def test_a_rejection_names_the_value(name: str, wire: Any, reason: str) -> None:
         COLUMNS[name].from_wire(wire)
 
     assert str(caught.value) == f"Column {name} {reason}"
+    assert caught.value.without_values.startswith(f"Column {name} ")
+    assert not any(
+        text in caught.value.without_values for text in (repr(wire), str(wire), r"a\x00")
+    )
 
 
 def test_a_long_value_is_shortened_in_the_reason() -> None:

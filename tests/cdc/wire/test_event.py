@@ -329,8 +329,11 @@ def test_a_key_of_another_type_is_not_the_rows(key: bytes) -> None:
 
 @pytest.mark.parametrize("held", [True, 1.0, "1", None])
 def test_a_row_whose_key_is_only_equal_to_the_messages_key_is_rejected(held: object) -> None:
-    with pytest.raises(Rejected, match="the row in after has a different key"):
+    with pytest.raises(Rejected, match="The key is 1, but the row in after has") as caught:
         decode(b'{"id":1}', broken(after={"id": held}))
+    assert (
+        caught.value.without_values == "The key is invalid: the row in after has a different key."
+    )
 
 
 @pytest.mark.parametrize("key", [b'{"id":true}', b'{"id":1.0}', b'{"id":[1]}'])

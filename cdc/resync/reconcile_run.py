@@ -65,8 +65,13 @@ class Result:
             repaired = counted(sum(table.repaired for table in self.tables), "key")
             left = sum(table.unrepaired for table in self.tables)
             verb = "differs" if left == 1 else "differ"
-            remaining = f"{left} still {verb}" if left else "no differences remain"
-            return f"{rows} compared, {repaired} repaired: {remaining}."
+            done = f"{rows} compared, {repaired} repaired"
+            if not left:
+                return f"{done}: no differences remain."
+            return (
+                f"{done}: {left} still {verb}. See `manage.py dead_letters list`, then run "
+                "`manage.py reconcile --repair` again."
+            )
         documents = counted(self.different, "document")
         verb = "differs" if self.different == 1 else "differ"
         return f"{rows} compared, {documents} {verb}: run `manage.py reconcile --repair`."

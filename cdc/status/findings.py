@@ -67,17 +67,21 @@ def findings(seen: Observed) -> tuple[Finding, ...]:
     return tuple(finding for rule in _RULES for finding in rule(seen))
 
 
-def outage(services: Sequence[str], queued: str, seconds: float = 0.0) -> str:
+OUTAGE_REMEDY = "Run `manage.py doctor` to find the cause."
+
+
+def outage(
+    services: Sequence[str], queued: str, seconds: float = 0.0, *, remedy: str = OUTAGE_REMEDY
+) -> str:
     """Return the message about services that do not respond.
 
-    `services` is empty if the services are not known. `queued` is empty if the number of queued
-    changes is not known. `seconds` is the duration of the outage.
+    `services` and `queued` are empty if they are not known. `seconds` is how long it lasts.
     """
     names = " and ".join(services) or "a service"
     verb = "are" if len(services) > 1 else "is"
     state = f"unreachable for {seconds:.0f} s" if seconds >= 1 else f"{verb} not responding"
     changes = f"{queued.capitalize()}, none lost" if queued else "No saved change is lost"
-    return f"{names[:1].upper()}{names[1:]} {state}. {changes}."
+    return f"{names[:1].upper()}{names[1:]} {state}. {changes}. {remedy}"
 
 
 def _unreachable(seen: Observed) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from stories.permissions import StoryNotFound
 REQUEST_FAILED = "request.failed"
 """The log event of a request that failed because the database is not available."""
 _OK = 200
-_OUTAGE = f"{outage_verdict(('the database',), '')} Try again in a moment."
+_OUTAGE = outage_verdict(("the database",), "", remedy="Try again in a moment.")
 _log = logging.getLogger(__name__)
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cdc.status.findings import State
+from cdc.status.findings import OUTAGE_REMEDY, State
 from tests.acceptance.verdict.table import Row
 from tests.project.metrics.samples import Samples, samples_of
 from tests.project.metrics.test_alerts import ALERTS, EVALUATED, fires
@@ -28,7 +28,8 @@ _AGES = ("storyfeed_outbox_oldest_seconds", "storyfeed_lag_seconds")
 _VERDICT = re.compile(r"<strong>(?P<word>[\w ]+)\.</strong> (?P<sentence>.*?)</p>", re.DOTALL)
 _ERROR = re.compile(r"<h1>.*?</h1>\s*<p>(?P<sentence>.*?)</p>", re.DOTALL)
 _PAGES = ("/operations/", "/operations/verdict/", "/feed/", "/metrics", "/readyz")
-_AGAIN = " Try again in a moment."
+_AGAIN = "Try again in a moment."
+"""The remedy for visitors, instead of the one for operators."""
 _LINK = re.compile(r" <a .*", re.DOTALL)
 
 
@@ -115,7 +116,7 @@ def _wrong_verdict(row: Row, name: str, answer: Answer) -> Iterator[str]:
         # The session and the role of the visitor are in the database.
         found = _ERROR.search(answer.body)
         sentence = _text(found["sentence"]) if found else answer.body
-        if answer.status != 503 or not row.describes(sentence.removesuffix(_AGAIN)):
+        if answer.status != 503 or not row.describes(sentence.replace(_AGAIN, OUTAGE_REMEDY)):
             yield f"{name}: {answer.status} {sentence}"
         return
     found = _VERDICT.search(answer.body)

@@ -28,7 +28,14 @@ def result(different: int, *, repair: bool = False, left: int = 0) -> Result:
             "9 rows compared, 2 documents differ: run `manage.py reconcile --repair`.",
         ),
         (result(2, repair=True), True, "9 rows compared, 2 keys repaired: no differences remain."),
-        (result(2, repair=True, left=1), False, "1 key repaired: 1 still differs."),
+        (
+            result(2, repair=True, left=1),
+            False,
+            (
+                "1 key repaired: 1 still differs. See `manage.py dead_letters list`, then run "
+                "`manage.py reconcile --repair` again."
+            ),
+        ),
     ],
 )
 def test_the_verdict(found: Result, equal: bool, verdict: str) -> None:

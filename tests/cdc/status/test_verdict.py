@@ -68,7 +68,10 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         (
             {"problems": ("…",), "unreachable": ("Kafka",)},
             False,
-            "Kafka is not responding. 0 changes queued, none lost.",
+            (
+                "Kafka is not responding. 0 changes queued, none lost. Run `manage.py doctor` to "
+                "find the cause."
+            ),
         ),
         (WAITING, True, "7 changes in transit, the oldest for 3.0 s."),
         ({**WAITING, "relay": ""}, True, "7 changes in transit, the oldest for 3.0 s."),

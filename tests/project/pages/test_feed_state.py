@@ -6,6 +6,7 @@ import time
 import pytest
 
 from cdc.errors import Retryable
+from cdc.status.findings import OUTAGE_REMEDY
 from cdc.status.verdict import Status
 from project.pages.feed_state import FeedWatch
 from project.pages.latest import Latest
@@ -26,12 +27,13 @@ def test_an_outage_is_timed_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> No
     watch.latest = patient(lambda: statuses.pop(0), fresh=0)
 
     state = watch.state()
-    assert state.verdict == "MongoDB is not responding. 0 changes queued, none lost."
+    queued = f"0 changes queued, none lost. {OUTAGE_REMEDY}"
+    assert state.verdict == f"MongoDB is not responding. {queued}"
     assert (state.problems, state.healthy) == ((problem,), False)
     assert state.since is not None
     clock[0] += 38
     later = watch.state()
-    assert later.verdict == "MongoDB unreachable for 38 s. 0 changes queued, none lost."
+    assert later.verdict == f"MongoDB unreachable for 38 s. {queued}"
     assert later.since == state.since
     healthy = watch.state()
     assert (healthy.verdict.partition(",")[0], healthy.since) == (
@@ -53,7 +55,7 @@ def test_counts_of_an_old_status_are_not_shown() -> None:
     watch.latest = patient(read, fresh=0)
     assert watch.state().healthy
     state = watch.state()
-    assert state.verdict == "A service is not responding. No saved change is lost."
+    assert state.verdict == f"A service is not responding. No saved change is lost. {OUTAGE_REMEDY}"
     assert (state.problems, state.healthy) == (("Kafka is not responding.",), False)
 
 

@@ -16,7 +16,7 @@ COLLECTION_NAME = re.compile(r"(?!system\.)[A-Za-z_][A-Za-z0-9_.-]{0,119}\Z")
 """The names that a replica collection may have."""
 _DATABASE = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
 _SMALLEST_EVENT_LIMIT = 1_000
-_OWN_KAFKA_SETTINGS = frozenset(
+_GUARANTEES = frozenset(
     {
         # The order, the durability and the acknowledgement of published records.
         *("acks", "request.required.acks", "enable.idempotence", "enable.gapless.guarantee"),
@@ -29,14 +29,27 @@ _OWN_KAFKA_SETTINGS = frozenset(
         *("enable.auto.commit", "auto.commit.enable", "enable.auto.offset.store"),
         *("offset.store.method", "offset.store.path", "offset.store.sync.interval.ms"),
         *("isolation.level", "enable.partition.eof", "check.crcs"),
-        # Which brokers and topics exist.
-        *("bootstrap.servers", "metadata.broker.list", "test.mock.num.brokers"),
-        *("test.mock.broker.rtt", "topic.blacklist", "allow.auto.create.topics"),
-        # Objects of the Python client, which cannot be written as text, and libraries to load.
-        *("logger", "on_commit", "on_delivery", "default.topic.config", "plugin.library.paths"),
+        # Which topics exist.
+        *("topic.blacklist", "allow.auto.create.topics"),
     }
 )
 """Settings that `kafka_config` must not contain, because the guarantees depend on them."""
+_REFUSED_KAFKA_SETTINGS = (
+    (
+        re.compile(r"(bootstrap\.servers|metadata\.broker\.list)\Z"),
+        "which names the brokers: use KAFKA_BOOTSTRAP_SERVERS instead",
+    ),
+    (
+        re.compile(r"(logger|on_commit|on_delivery|default\.topic\.config|.*_cb)\Z"),
+        "whose value is a Python object, not text: remove it",
+    ),
+    (re.compile(r"test\.mock\."), "which replaces the brokers with simulated ones: remove it"),
+    (
+        re.compile(r"plugin\.library\.paths\Z"),
+        "which would load other code into each process: remove it",
+    ),
+)
+"""Other settings that `kafka_config` must not contain, and for each the reason and the remedy."""
 LARGEST_EVENT_LIMIT = 15_000_000
 
 
@@ -155,13 +168,11 @@ def _name(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> None
 
 def _kafka_settings(config: Mapping[str, str]) -> None:
     for name in config:
-        if name in _OWN_KAFKA_SETTINGS or name.endswith("_cb"):
-            address = name in {"bootstrap.servers", "metadata.broker.list"}
-            remedy = "use KAFKA_BOOTSTRAP_SERVERS instead" if address else "remove it"
-            raise Misconfigured(
-                f"KAFKA_CONFIG sets {name!r}, which the pipeline sets itself because its "
-                f"guarantees depend on it: {remedy}."
-            )
+        reasons = [reason for pattern, reason in _REFUSED_KAFKA_SETTINGS if pattern.match(name)]
+        if name in _GUARANTEES:
+            reasons.append("on which a guarantee of the pipeline depends: remove it")
+        if reasons:
+            raise Misconfigured(f"KAFKA_CONFIG sets {name!r}, {reasons[0]}.")
 
 
 def _collections(cdc: CdcSettings) -> None:

@@ -84,13 +84,34 @@ def test_settings_that_only_together_are_wrong_are_refused() -> None:
         *("delivery.timeout.ms", "delivery.report.only.error", "partitioner", "group.id"),
         *("group.instance.id", "group.protocol", "partition.assignment.strategy"),
         *("auto.offset.reset", "enable.auto.commit", "enable.auto.offset.store"),
-        *("isolation.level", "bootstrap.servers", "metadata.broker.list", "error_cb", "logger"),
-        *("allow.auto.create.topics", "topic.blacklist", "test.mock.num.brokers", "dr_msg_cb"),
+        *("isolation.level", "allow.auto.create.topics", "topic.blacklist"),
     ],
 )
 def test_a_setting_on_which_a_promise_depends_is_refused(name: str) -> None:
-    with pytest.raises(Misconfigured, match=f"KAFKA_CONFIG sets '{name}', which the pipeline"):
+    with pytest.raises(Misconfigured) as refused:
         without_servers(kafka_config={name: "1"})
+
+    reason = "on which a guarantee of the pipeline depends: remove it."
+    assert str(refused.value) == f"KAFKA_CONFIG sets {name!r}, {reason}"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("bootstrap.servers", "which names the brokers: use KAFKA_BOOTSTRAP_SERVERS instead."),
+        ("metadata.broker.list", "which names the brokers: use KAFKA_BOOTSTRAP_SERVERS instead."),
+        ("error_cb", "whose value is a Python object, not text: remove it."),
+        ("logger", "whose value is a Python object, not text: remove it."),
+        ("dr_msg_cb", "whose value is a Python object, not text: remove it."),
+        ("test.mock.num.brokers", "which replaces the brokers with simulated ones: remove it."),
+        ("plugin.library.paths", "which would load other code into each process: remove it."),
+    ],
+)
+def test_the_refusal_of_another_setting_says_why(name: str, reason: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        without_servers(kafka_config={name: "1"})
+
+    assert str(refused.value) == f"KAFKA_CONFIG sets {name!r}, {reason}"
 
 
 def test_the_client_is_named_by_the_settings() -> None:

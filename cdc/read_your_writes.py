@@ -33,8 +33,7 @@ def wait_until_applied(instance: Model, timeout: float, *, clock: Clock | None =
 
     The last change is the last `save()`, `delete()` or `bulk_create()` of the instance in this
     process; it must be committed. If no such change is known, because the instance was only read,
-    or because `bulk_create()` inserted it with a conflict option, the function waits until the
-    collections have the current content of the row.
+    the function waits until the collections have the current content of the row.
 
     Return False if this takes longer than `timeout` seconds: the change is late or was rolled back,
     or MongoDB does not respond. Only the last read of MongoDB may exceed the timeout, by 0.1 s.

@@ -37,12 +37,9 @@ class BulkCreate:
             for obj in objs:
                 self._upsert(obj, options)
         elif options["ignore_conflicts"]:
-            keys = [self._insert_or_ignore(obj) for obj in objs]
-            self._record_created([key for key in keys if key is not None])
+            self._record_created(objs, [self._insert_or_ignore(obj) for obj in objs])
         else:
-            outbox_id = self._record_created(self._insert(objs))
-            for obj in objs:
-                set_recorded(obj, Recorded(key=obj.pk, outbox_id=outbox_id))
+            self._record_created(objs, self._insert(objs))
 
     def require_unique_key(self, names: Iterable[str]) -> None:
         """Raise the database's own error if these fields are not a unique key of the table.
@@ -93,16 +90,20 @@ class BulkCreate:
             count, last, step = cursor.fetchone()
         return count, last, step
 
-    def _record_created(self, keys: Sequence[Any]) -> int:
-        if not keys:
-            return 0
-        after = read_images(self.capture, keys, using=self.using)
-        if len(after) != len(keys):
+    def _record_created(self, objs: Sequence[Any], keys: Sequence[Any]) -> None:
+        """Record the new rows of `objs`, whose keys are `keys`; None means no new row."""
+        created = {key: obj for obj, key in zip(objs, keys, strict=True) if key is not None}
+        if not created:
+            return
+        after = read_images(self.capture, list(created), using=self.using)
+        if len(after) != len(created):
             raise Refused(
-                f"Only {len(after)} of {len(keys)} new rows of {self.capture.table} can be found "
-                "by their keys: use keys that the database stores unchanged."
+                f"Only {len(after)} of {len(created)} new rows of {self.capture.table} can be "
+                "found by their keys: use keys that the database stores unchanged."
             )
-        return record(self.capture, changes_between({}, after), using=self.using)
+        outbox_id = record(self.capture, changes_between({}, after), using=self.using)
+        for key, obj in created.items():
+            set_recorded(obj, Recorded(key=key, outbox_id=outbox_id))
 
     def _upsert(self, obj: Any, options: Mapping[str, Any]) -> None:
         """Update the row that `obj` conflicts with, or insert `obj`.
@@ -120,9 +121,9 @@ class BulkCreate:
                     keys = self._insert([obj])
             except IntegrityError:
                 continue
-            self._record_created(keys)
+            self._record_created([obj], keys)
             return
-        self._record_created(self._insert([obj]))
+        self._record_created([obj], self._insert([obj]))
 
     def _conflicting(self, obj: Any, unique_fields: Sequence[str] | None) -> Images:
         """Lock and return the first row that conflicts with `obj`, if any."""

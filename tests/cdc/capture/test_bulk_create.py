@@ -182,6 +182,24 @@ def test_an_upserted_object_is_the_row() -> None:
 
     assert [event.op for event in events()] == ["c", "u", "u", "c"]
     assert (new.pk, new._state.adding) == (events()[3].row["id"], False)
+    assert last_recorded(new) == Recorded(key=new.pk, outbox_id=records()[-1].id)
+
+
+def test_an_object_that_is_inserted_again_has_its_new_change() -> None:
+    """Otherwise, `wait_until_applied` would wait for the delete before it."""
+    one, other = story(source_id="s"), story(source_id="t")
+    for each in (one, other):
+        each.save()
+        each.delete()
+
+    upsert(one)
+    Story.objects.bulk_create([other], ignore_conflicts=True)
+
+    for each, kept in ((one, records()[-2]), (other, records()[-1])):
+        recorded = last_recorded(each)
+        assert recorded is not None
+        assert recorded.outbox_id == kept.id
+        assert f'"id":{recorded.key}}}' in kept.key
 
 
 def test_what_is_ignored_has_no_event_and_no_key() -> None:
@@ -195,6 +213,12 @@ def test_what_is_ignored_has_no_event_and_no_key() -> None:
         ("c", "u"),
     ]
     assert rows[0].pk is None
+    assert last_recorded(rows[0]) is None
+    first = records()[1].id
+    keys = {event.row["idJSON"]: event.row["id"] for event in events()}
+    assert [last_recorded(row) for row in rows[1:]] == [
+        Recorded(key=keys[word], outbox_id=first) for word in "tu"
+    ]
     assert table()[FREE]["idJSON"] == "u"
     assert replay(events()) == table()
 

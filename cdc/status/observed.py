@@ -50,11 +50,11 @@ class Observed:
     consumers: int | None = None
     """The number of processes in the consumer group."""
     delays: Delays | None = None
-    last_error: str = ""
-    """The reason of the newest waiting dead letter."""
+    last_error: str | None = ""
+    """The reason of the newest waiting dead letter; empty if no dead letter is waiting."""
     reconcile: LastReconcile | None = None
     """None before the first reconciliation."""
-    unverified: str = ""
+    unverified: str | None = ""
     """Why the replica may differ until the repair of a new epoch has ended; otherwise empty."""
     paused: Paused | None = None
     """None if the consumers are not paused."""

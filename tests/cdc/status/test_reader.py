@@ -73,6 +73,22 @@ def test_each_value_that_is_refused_at_once_is_asked_for(monkeypatch: pytest.Mon
     assert reads.attempt("the database", lambda: 7) == 7
 
 
+def test_a_text_that_cannot_be_read_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty text would mean that there is no dead letter and no repair to wait for."""
+
+    def fail(reads: _Reads, service: str, read: object) -> None:
+        reads.unreachable.add(service)
+
+    monkeypatch.setattr(_Reads, "attempt", fail)
+    away = "127.0.0.1:1"
+    settings = without_servers(bootstrap_servers=away, mongodb_uri=f"mongodb://{away}/")
+
+    shape = StatusReader(settings, []).read().as_json()
+
+    assert (shape["last_error"], shape["unverified"], shape["dead_letters"]) == (None, None, None)
+    assert shape["unreachable"] == ["the database", "Kafka", "MongoDB"]
+
+
 def test_a_problem_of_a_part_is_a_problem_of_its_service() -> None:
     reads = _Reads()
     reads.report("Kafka", Retryable("No record."))

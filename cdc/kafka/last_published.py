@@ -59,7 +59,11 @@ class LastPublished:
         Raise Retryable if Kafka does not respond, or when `keep_waiting` returns False.
         """
         found: list[Published] = []
-        left = {(name, number) for name in self._names for number in self._topics.partitions(name)}
+        left = {
+            (name, number)
+            for name in self._names
+            for number in self._topics.partitions(name, keep_waiting)
+        }
         self._consumer.assign(
             [KafkaPartition(name, number, _TAIL - LAST_RECORDS) for name, number in sorted(left)]
         )

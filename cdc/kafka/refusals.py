@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -94,11 +94,17 @@ class ErrorLog:
             text = self._sentence(error)
             telemetry.log(_log, logging.WARNING, telemetry.KAFKA_ERROR, error=text)
 
-    def answer(self, admin: AdminClient, request: "Future[T]") -> T:
+    def answer(
+        self,
+        admin: AdminClient,
+        request: "Future[T]",
+        keep_waiting: Callable[[], bool] = lambda: True,
+    ) -> T:
         """Return the answer to a request of the client; raise KafkaException or TimeoutError.
 
         If the brokers refuse the connection, the wait ends at once. If they refused it before the
-        request, the client gets time to reconnect.
+        request, the client gets time to reconnect. Raise Retryable when `keep_waiting` returns
+        False; it is called about 20 times a second.
         """
         admin.poll(0)
         self._is_new = False
@@ -110,6 +116,8 @@ class ErrorLog:
                 admin.poll(0)
                 if self._ends(time.monotonic() - began):
                     raise
+                if not keep_waiting():
+                    raise Retryable("A request to Kafka was cancelled.") from None
             except KafkaException as error:
                 if _is_answer(error):
                     self.forget()

@@ -1,6 +1,6 @@
 """Creates and describes topics."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -81,10 +81,15 @@ class Topics:
             self._descriptions[topic] = answer or self._describe(topic)
         return found
 
-    def partitions(self, topic: str) -> tuple[int, ...]:
-        """Return the partition numbers of the topic; empty if the topic does not exist."""
+    def partitions(
+        self, topic: str, keep_waiting: Callable[[], bool] = lambda: True
+    ) -> tuple[int, ...]:
+        """Return the partition numbers of the topic; empty if the topic does not exist.
+
+        Raise Retryable when `keep_waiting`, which is called during the wait, returns False.
+        """
         try:
-            found = self._errors.answer(self._admin, self._describe(topic))
+            found = self._errors.answer(self._admin, self._describe(topic), keep_waiting)
         except TimeoutError as error:
             raise self._errors.unavailable("describe the topic", topic, error) from error
         except KafkaException as error:

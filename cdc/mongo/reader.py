@@ -157,8 +157,11 @@ class LastApplied:
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
         """Return the highest version, or an empty list if MongoDB does not respond.
 
-        The relay works without MongoDB, because it also reads the version from Kafka.
+        The relay works without MongoDB, because it also reads the version from Kafka. It keeps its
+        lease for a second without a renewal, so `keep_waiting` is called only at the start.
         """
+        if not keep_waiting():
+            raise Retryable("Reading the last applied change was cancelled.")
         try:
             with self._reader.within(_LAST_APPLIED_SECONDS):
                 highest = self._reader.highest_version()

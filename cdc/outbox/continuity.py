@@ -39,8 +39,9 @@ class Witness(Protocol):
     def __call__(self, keep_waiting: Callable[[], bool]) -> Sequence[Published]:
         """Return the last published changes, including the highest version.
 
-        The result is empty if this system contains no change. Call `keep_waiting` at least every
-        0.5 s, and raise Retryable when `keep_waiting` returns False.
+        The result is empty if this system contains no change. Call `keep_waiting` at the
+        start and at least once a second, and raise Retryable when it returns False: otherwise, the
+        relay's lease ends, and the relay has to query the system once more.
         """
 
 

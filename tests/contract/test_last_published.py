@@ -1,6 +1,7 @@
 """What `LastPublished` must return, for Kafka and its in-memory twin."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import pytest
@@ -18,8 +19,10 @@ from cdc.wire.event import Version
 from cdc.wire.published import LAST_RECORDS, Published
 from cdc.wire.records import Outgoing
 from tests.support.builders import change, outgoing
+from tests.support.feed_settings import without_servers
 
 PARTITIONS = 5
+SECONDS = 60.0
 
 
 @dataclass
@@ -102,6 +105,23 @@ def test_records_of_other_producers_are_passed_over(topic: Topic) -> None:
     )
 
     assert [found.version for found in topic.last()] == [Version(1, 1)]
+
+
+def test_the_caller_is_asked_while_kafka_describes_no_topic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise, the lease of the relay would end, and the status would say that no relay runs."""
+    witness = LastPublished(without_servers(bootstrap_servers="127.0.0.1:1"), ["story-events"])
+    silent: Future[None] = Future()
+    monkeypatch.setattr(witness._topics, "_describe", lambda _topic: silent)
+    monkeypatch.setattr(witness._topics._errors, "_ends", lambda waited: waited > SECONDS)
+    answers = iter([True, True, False])
+
+    with pytest.raises(Retryable, match="was cancelled"):
+        witness(lambda: next(answers))
+
+    assert next(answers, None) is None
+    witness.close()
 
 
 def test_it_stops_when_the_caller_stops_waiting(topic: Topic) -> None:

@@ -31,6 +31,8 @@ class Series:
 
     name: str
     values: Sequence[int]
+    colour: int = 0
+    """The number of the colour, starting at 1; 0 for the place of the series in the chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class ColumnChart:
     """Whether the comparison line does not fit on the scale. It then ends at the top."""
     partial: int | None
     """The x coordinate of the last column if its interval has not ended yet."""
+    unfinished: str
+    """The label of this column; empty if its interval has ended."""
     width: int
     height: int = HEIGHT
     step: int = STEP
@@ -125,7 +129,7 @@ def column_chart(
     return ColumnChart(
         summary=summary,
         layers=tuple(
-            Layer(number + 1, each.name, _layer(stacks, number, top))
+            Layer(each.colour or number + 1, each.name, _layer(stacks, number, top))
             for number, each in enumerate(series)
         ),
         line=" ".join(
@@ -138,6 +142,7 @@ def column_chart(
         peaks=_peaks(totals, peaks),
         breaks="".join(_break(place) for place in peaks),
         line_is_cut=max(before, default=0) > top,
+        unfinished=unfinished,
         partial=(len(labels) - 1) * STEP if unfinished and labels else None,
         width=max(len(labels), 1) * STEP,
     )

@@ -1,13 +1,15 @@
 """The chart of the dashboard: stories by day, week, month or year, and by topic."""
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 
 from cdc.reports import Group, Unit
 from project.charts.columns import ColumnChart, Series, column_chart
 from project.dashboard.periods import Span, next_column
-from project.dashboard.report import Report
+from project.dashboard.report import CHARTED_TOPICS, Report
 
 _OTHER = "Other topics"
+_OTHER_COLOUR = CHARTED_TOPICS + 1
 _UNFINISHED = {
     Unit.DAY: "Today",
     Unit.WEEK: "This week",
@@ -19,7 +21,8 @@ _UNFINISHED = {
 def columns_of(report: Report) -> list[Series]:
     """Return the number of stories of each charted topic in each column.
 
-    The largest topic is first. All other topics together are last.
+    The largest topic is first. All other topics together are last. The colour of a topic does not
+    depend on the period, except for topics that are small in the long run.
     """
     span, series = report.span, dict[str | None, list[int]]()
     for group in report.days.now:
@@ -29,9 +32,25 @@ def columns_of(report: Report) -> list[Series]:
         if place is not None:
             values[place] += group.counts["documents"]
     other = series.pop(None, [])
-    found = [Series(name or "", values) for name, values in series.items()]
+    colours = colours_of([name or "" for name in series], report.ranking)
+    found = [Series(name or "", values, colours[name or ""]) for name, values in series.items()]
     found.sort(key=lambda each: (-sum(each.values), each.name))
-    return [*found, Series(_OTHER, other)] if any(other) or not found else found
+    return [*found, Series(_OTHER, other, _OTHER_COLOUR)] if any(other) or not found else found
+
+
+def colours_of(names: Iterable[str], ranking: Sequence[str]) -> dict[str, int]:
+    """Return the number of the colour of each topic.
+
+    Each of the largest topics in `ranking` has its own colour. A smaller topic has the colour for
+    its rank, or another one if a larger topic of the chart has that colour.
+    """
+    rank = {name: place for place, name in enumerate(ranking)}
+    free, colours = list(range(1, _OTHER_COLOUR)), dict[str, int]()
+    for name in sorted(names, key=lambda name: (rank.get(name, len(rank)), name)):
+        own = rank.get(name, len(rank)) % CHARTED_TOPICS + 1
+        colours[name] = own if own in free else next(iter(free), _OTHER_COLOUR)
+        free = [each for each in free if each != colours[name]]
+    return colours
 
 
 def totals_before(report: Report) -> list[int]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
+from django.core.cache import cache
+
 from cdc.api import registry
 from cdc.reports import (
     Group,
@@ -32,10 +34,12 @@ CHARTED_TOPICS = 5
 MOST_LINES = 1_000
 """The maximum number of lines in a table."""
 NO_TOPIC = "No topic"
-DIGGS, COMMENTS, POPULAR = "diggs", "comments", Status.POPULAR.value
+DIGGS, COMMENTS = "diggs", "comments"
+POPULAR, WAITING = Status.POPULAR.value, Status.SUBMITTED.value
 _HIGHEST = 100
 _MANY = 50_000
 _THREADS = 2
+_RANKING_KEY, _RANKING_SECONDS = "dashboard.ranking", 600
 _STORY_FIELDS = ("title", "topic.name", DIGGS, COMMENTS, FIELD)
 _MEASURES = {
     DIGGS: count_total(DIGGS),
@@ -69,6 +73,8 @@ class Report:
     """Some fields of the stories with the most diggs."""
     changed_at: datetime | None
     """When the newest change that has reached the replica was saved; None without a history."""
+    ranking: tuple[str, ...]
+    """The topics of all periods, the one with the most stories first."""
     earlier: date | None
     """The day of the newest story before the period."""
 
@@ -96,7 +102,7 @@ class _Queries:
     def report(self, choice: Choice) -> Report:
         """Return the report. The queries run in two threads."""
         with ThreadPoolExecutor(_THREADS) as pool:
-            topics = pool.submit(self._both, by_field("topic.name"), DIGGS, POPULAR)
+            topics = pool.submit(self._both, by_field("topic.name"), DIGGS, POPULAR, WAITING)
             sites = pool.submit(self._both, by_host("link"), DIGGS)
             submitters = pool.submit(self._both, by_field("user.name", "submitted_by_id"), DIGGS)
             media = pool.submit(self._both, by_field("media"))
@@ -115,6 +121,7 @@ class _Queries:
             minutes=minutes.result(),
             stories=stories.result(),
             changed_at=read_last_change(Story._meta.db_table),
+            ranking=cache.get_or_set(_RANKING_KEY, self._ranking, _RANKING_SECONDS) or (),
             earlier=self._earlier(),
         )
 
@@ -152,6 +159,12 @@ class _Queries:
             limit=_HIGHEST,
         )
         return tuple(found)
+
+    def _ranking(self) -> tuple[str, ...]:
+        """Return the topics of all stories, the largest first."""
+        everything = Period(field=FIELD, since=None, until=datetime.now(UTC))
+        groups = self._groups(everything, by_field("topic.name"), counts=(), limit=MOST_LINES)
+        return tuple(group.keys[0] for group in groups if isinstance(group.keys[0], str))
 
     def _earlier(self) -> date | None:
         if self.span.first <= self.span.oldest:

@@ -31,6 +31,12 @@ def test_series_are_stacked_without_a_gap() -> None:
     assert (lower.number, upper.number, upper.name) == (1, 2, "Topic 1")
 
 
+def test_a_series_can_have_its_own_colour() -> None:
+    series = [Series("Others", [1], 6), Series("Topic", [1])]
+    found = column_chart(series, labels=["1 Mar"], titles=["1 Mar"], summary="")
+    assert [layer.number for layer in found.layers] == [6, 2]
+
+
 def test_a_small_value_is_visible_and_zero_is_not() -> None:
     assert chart([[100_000, 1, 0]]).layers[0].path == "M1 200V0h8V200zM11 200V199h8V200z"
 
@@ -79,9 +85,11 @@ def test_the_last_column_may_be_unfinished() -> None:
     assert texts[-2:] == ["25 Mar", "Today"]
     assert (found.marks[-1].place, found.marks[-1].minor) == ("98.33%", False)
     assert "sf-chart-partial" in drawn(found)[0]
+    assert "Today, so far" in render_to_string("charts/_legend.html", {"chart": found})
     finished = column_chart(day, labels=labels, titles=labels, summary="")
     assert finished.partial is None
     assert "sf-chart-partial" not in drawn(finished)[0]
+    assert "so far" not in render_to_string("charts/_legend.html", {"chart": finished})
 
 
 def test_the_line_of_the_period_before_shares_the_axis() -> None:

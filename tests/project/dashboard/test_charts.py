@@ -3,7 +3,14 @@
 from datetime import date
 
 from cdc.reports import Unit
-from project.dashboard.charts import chart_of, columns_of, label_of, name_of, totals_before
+from project.dashboard.charts import (
+    chart_of,
+    colours_of,
+    columns_of,
+    label_of,
+    name_of,
+    totals_before,
+)
 from project.dashboard.periods import CHOICES
 from project.dashboard.report import Sides
 from tests.support.reports import group, moment, report
@@ -13,6 +20,18 @@ def test_topics_are_series_and_the_others_are_last() -> None:
     harbours, other = columns_of(report(CHOICES["7"]))
     assert (harbours.name, other.name) == ("Harbours", "Other topics")
     assert harbours.values == other.values == [1, 2, 3, 4, 1, 2, 3]
+
+
+def test_a_large_topic_has_the_same_colour_in_every_period() -> None:
+    ranking = ("a", "b", "c", "d", "e", "f", "g")
+    assert colours_of("edcba", ranking) == {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}
+    # The sixth topic would have the colour of the first, and the seventh that of the second.
+    assert colours_of("gfb", ranking) == {"b": 2, "f": 1, "g": 3}
+    assert colours_of("fga", ranking) == {"a": 1, "f": 2, "g": 3}
+    assert colours_of(("new", "c"), ranking)["c"] == 3
+    assert len(set(colours_of("vwxyz", ()).values())) == 5
+    harbours, other = columns_of(report(CHOICES["7"]))
+    assert (harbours.colour, other.colour) == (2, 6)
 
 
 def test_the_period_before_is_a_line_only_if_there_is_one() -> None:

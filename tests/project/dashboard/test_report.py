@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import override_settings
 
 from cdc import reports
@@ -116,6 +117,15 @@ def test_the_top_stories_are_not_rejected_and_in_order(stored: Documents) -> Non
     first = NEWEST.date() - timedelta(days=29)
     kept = [each for each in between(stored, first, NEWEST.date()) if each["status"] != "rejected"]
     assert found == sorted((each["diggs"] for each in kept), reverse=True)[:100]
+
+
+def test_topics_are_ranked_by_the_stories_of_all_periods(stored: Documents) -> None:
+    cache.clear()
+    names = Counter(name for each in stored if (name := each["topic"].get("name")))
+    ranking = read("7").ranking
+    assert set(ranking) == set(names)
+    # The story of the future is left out.
+    assert [names[name] for name in ranking] == sorted(names.values(), reverse=True)
 
 
 def test_a_period_can_end_earlier(stored: Documents) -> None:

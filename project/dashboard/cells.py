@@ -6,7 +6,7 @@ from datetime import date
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 _MINUTES_OF_HOUR, _MINUTES_OF_DAY = 60, 24 * 60
-_UP, _DOWN, _SAME = "sf-up", "sf-down", "sf-same"
+_GOOD, _BAD, SAME = "sf-up", "sf-down", "sf-same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +42,15 @@ def share(part: int, whole: int) -> Cell:
 
 
 def change(now: int, before: int) -> Cell:
-    """Return the change from `before` to `now`, in percent of `before`."""
+    """Return the change of a count from `before` to `now`, in percent of `before`.
+
+    More of a count is not better in itself, so the cell has no colour.
+    """
     if not before:
-        shown = "no change" if not now else "new"
-        return Cell(text=shown, value="", css=f"sf-number {_UP if now else _SAME}")
+        return Cell(text="new" if now else "0%", value="", css="sf-number")
     percent = round(100 * (now - before) / before)
-    shown = f"{percent:+,}%".replace("-", MINUS) if percent else "no change"
-    return Cell(text=shown, value=percent, css=f"sf-number {direction(now - before)}")
+    shown = f"{percent:+,}%".replace("-", MINUS) if percent else "0%"
+    return Cell(text=shown, value=percent, css="sf-number")
 
 
 def secondary(cell: Cell) -> Cell:
@@ -56,9 +58,12 @@ def secondary(cell: Cell) -> Cell:
     return replace(cell, css=f"{cell.css} sf-extra".strip())
 
 
-def direction(difference: float) -> str:
-    """Return the class for the colour of a difference. The text of the cell also has a sign."""
-    return _UP if difference > 0 else _DOWN if difference < 0 else _SAME
+def direction(gain: float) -> str:
+    """Return the class for the colour of a difference, which is good if `gain` is above 0.
+
+    The text also has a sign or an arrow.
+    """
+    return _GOOD if gain > 0 else _BAD if gain < 0 else SAME
 
 
 def duration(minutes: int | None) -> str:

@@ -7,8 +7,10 @@ from itertools import accumulate
 from cdc.reports import Group
 from project.dashboard import cells
 from project.dashboard.lines import added
-from project.dashboard.report import COMMENTS, DIGGS, POPULAR, Report
+from project.dashboard.report import COMMENTS, DIGGS, POPULAR, WAITING, Report
 from stories.models import Status
+
+_FASTER, _SLOWER, _NO_CHANGE = " faster", " slower", "no change"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +23,17 @@ class Figure:
     css: str
     before: str
     note: str = ""
+    """What the page adds to the name."""
     now_value: float | int | str
     before_value: float | int | str
 
     @property
     def icon(self) -> str:
-        """The arrow of a change with a sign; empty if the change is in words."""
-        return {"+": "arrow-up", cells.MINUS: "arrow-down"}.get(self.change[:1], "")
+        """The arrow of a change; empty without a change."""
+        if self.change.startswith("+") or self.change.endswith(_SLOWER):
+            return "arrow-up"
+        less = self.change.startswith(cells.MINUS) or self.change.endswith(_FASTER)
+        return "arrow-down" if less else ""
 
 
 def figures(report: Report) -> list[Figure]:
@@ -36,13 +42,22 @@ def figures(report: Report) -> list[Figure]:
     before = _sums(report.days.before) if report.span.before else None
     return [
         _count("Stories", "documents", now, before),
-        # New stories collect diggs and comments for days, so fewer of them are not a bad sign.
-        _count("Diggs", DIGGS, now, before, neutral=True),
-        _count("Comments", COMMENTS, now, before, neutral=True),
+        _count("Diggs", DIGGS, now, before),
+        _count("Comments", COMMENTS, now, before),
         _popular(now, before),
         _wait(median_minutes(report.minutes.now), before, report.minutes.before),
-        _count("Rejected", Status.REJECTED.value, now, before, neutral=True),
+        _count("Rejected", Status.REJECTED.value, now, before),
     ]
+
+
+def popular_share(counts: Mapping[str, int]) -> cells.Cell:
+    """Return the share of popular stories among the reviewed ones.
+
+    Recent periods have more stories that still wait for a review. With these stories, the share of
+    a recent period would always be lower than that of an earlier one.
+    """
+    reviewed = counts["documents"] - counts.get(WAITING, 0)
+    return cells.share(counts.get(POPULAR, 0), reviewed)
 
 
 def median_minutes(groups: Sequence[Group]) -> int | None:
@@ -66,22 +81,14 @@ def _sums(groups: Sequence[Group]) -> dict[str, int]:
     return {"documents": 0, **added(group.counts for group in groups)}
 
 
-def _count(
-    name: str,
-    key: str,
-    now: Mapping[str, int],
-    before: Mapping[str, int] | None,
-    *,
-    neutral: bool = False,
-) -> Figure:
+def _count(name: str, key: str, now: Mapping[str, int], before: Mapping[str, int] | None) -> Figure:
     ours, theirs = now.get(key, 0), before.get(key, 0) if before is not None else None
-    cell = cells.change(ours, theirs) if theirs is not None else None
-    css = cell.css.removeprefix("sf-number ") if cell else ""
+    change = "" if theirs is None else cells.change(ours, theirs).text
     return Figure(
         name=name,
         shown=f"{ours:,}",
-        change=cell.text if cell else "",
-        css="sf-same" if neutral else css,
+        change=_NO_CHANGE if ours == theirs else change,
+        css=cells.SAME,
         before="" if theirs is None else f"{theirs:,}",
         now_value=ours,
         before_value="" if theirs is None else theirs,
@@ -89,8 +96,8 @@ def _count(
 
 
 def _popular(now: Mapping[str, int], before: Mapping[str, int] | None) -> Figure:
-    ours = cells.share(now.get(POPULAR, 0), now["documents"])
-    theirs = cells.share(before.get(POPULAR, 0), before["documents"]) if before else None
+    ours = popular_share(now)
+    theirs = popular_share(before) if before else None
     change, css = "", ""
     if theirs and isinstance(ours.value, float) and isinstance(theirs.value, float):
         points = round(ours.value - theirs.value, 1)
@@ -101,7 +108,7 @@ def _popular(now: Mapping[str, int], before: Mapping[str, int] | None) -> Figure
         change=change,
         css=css,
         before=theirs.text if theirs else "",
-        note="of submitted stories",
+        note="of reviewed stories",
         now_value=ours.value,
         before_value=theirs.value if theirs else "",
     )
@@ -113,8 +120,8 @@ def _wait(
     before = median_minutes(groups) if before_counts is not None else None
     change, css = "", ""
     if now is not None and before is not None:
-        faster = "faster" if now < before else "slower"
-        change = f"{cells.duration(abs(now - before))} {faster}" if now != before else "no change"
+        word = _FASTER if now < before else _SLOWER
+        change = f"{cells.duration(abs(now - before))}{word}" if now != before else _NO_CHANGE
         css = cells.direction(before - now)
     return Figure(
         name="Time to popular",
@@ -129,4 +136,4 @@ def _wait(
 
 
 def _signed(difference: float, unit: str) -> str:
-    return f"{difference:+.1f} {unit}".replace("-", cells.MINUS) if difference else "no change"
+    return f"{difference:+.1f} {unit}".replace("-", cells.MINUS) if difference else _NO_CHANGE

@@ -12,10 +12,10 @@ from cdc.operations import Audience
 from project.dashboard import cells
 from project.dashboard.cells import Cell
 from project.dashboard.charts import columns_of, totals_before
-from project.dashboard.figures import figures
+from project.dashboard.figures import figures, popular_share
 from project.dashboard.lines import Line, text_of
 from project.dashboard.periods import FIELD
-from project.dashboard.report import COMMENTS, DIGGS, NO_TOPIC, POPULAR, Report
+from project.dashboard.report import COMMENTS, DIGGS, NO_TOPIC, Report
 
 Row = Sequence[Cell]
 
@@ -63,7 +63,7 @@ def _empty(name: str, title: str) -> Table:
 
 
 def _figures(name: str, title: str, report: Report, _: Audience) -> Table:
-    units = {"Became popular": "percent", "Time to popular": "minutes, median"}
+    units = {"Became popular": "percent of reviewed stories", "Time to popular": "minutes, median"}
     rows = tuple(
         (
             cells.text(each.name),
@@ -112,11 +112,11 @@ def _topics(name: str, title: str, report: Report, _: Audience) -> Table:
             cells.text(line.label),
             *_compared(report, line),
             cells.secondary(cells.number(line.now[DIGGS])),
-            cells.share(line.now[POPULAR], line.now["documents"]),
+            popular_share(line.now),
         )
         for line in report.topics
     )
-    heads = ("Topic", *_compared_heads(report), "Diggs", "Popular")
+    heads = ("Topic", *_compared_heads(report), "Diggs", "Became popular")
     return Table(name=name, title=title, heads=heads, rows=rows)
 
 
@@ -143,7 +143,6 @@ def _submitters(name: str, title: str, report: Report, audience: Audience) -> Ta
     rows = tuple(
         (cells.text(f"Submitter {number}"), *row[1:]) for number, row in enumerate(found.rows, 1)
     )
-    title = f"{title} without names"
     note = "Names are shown only to operators."
     return Table(name=name, title=title, heads=found.heads, rows=rows, note=note)
 

@@ -25,20 +25,26 @@ def test_shares(part: int, whole: int, text: str, value: float | str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "before", "text", "css"),
+    ("now", "before", "text"),
     [
-        (112, 100, "+12%", "sf-up"),
-        (50, 100, "\u221250%", "sf-down"),
-        (0, 9, "\u2212100%", "sf-down"),
-        (7, 7, "no change", "sf-same"),
-        (7, 0, "new", "sf-up"),
-        (0, 0, "no change", "sf-same"),
-        (50_000, 1, "+4,999,900%", "sf-up"),
+        (112, 100, "+12%"),
+        (50, 100, "\u221250%"),
+        (0, 9, "\u2212100%"),
+        (7, 7, "0%"),
+        (1001, 1000, "0%"),
+        (7, 0, "new"),
+        (0, 0, "0%"),
+        (50_000, 1, "+4,999,900%"),
     ],
 )
-def test_changes(now: int, before: int, text: str, css: str) -> None:
+def test_changes_of_counts_have_a_sign_and_no_colour(now: int, before: int, text: str) -> None:
     cell = cells.change(now, before)
-    assert (cell.text, cell.css) == (text, f"sf-number {css}")
+    assert (cell.text, cell.css) == (text, "sf-number")
+
+
+@pytest.mark.parametrize(("gain", "css"), [(0.1, "sf-up"), (-5, "sf-down"), (0, "sf-same")])
+def test_only_a_gain_is_good(gain: float, css: str) -> None:
+    assert cells.direction(gain) == css
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from tests.support.reports import group, report
 def test_each_figure_is_compared_with_the_period_before() -> None:
     found = {each.name: each for each in figures(report())}
     assert [*found] == [
-        *("Stories", "Diggs", "Comments", "Became popular", "Time to popular", "Rejected")
+        *("Stories", "Diggs", "Comments", "Became popular", "Time to popular"),
+        "Rejected",
     ]
     stories, popular = found["Stories"], found["Became popular"]
     assert (stories.shown, stories.change, stories.before) == ("146", "+143%", "60")
@@ -22,14 +23,33 @@ def test_each_figure_is_compared_with_the_period_before() -> None:
         "1 h 15 min faster",
         "3 h 20 min",
     )
-    assert (found["Diggs"].change, found["Diggs"].css) == ("\u221211%", "sf-same")
-    assert found["Stories"].css == "sf-up"
-    assert {found[name].css for name in ("Comments", "Rejected")} == {"sf-same"}
     assert {name: each.icon for name, each in found.items() if each.icon} == {
         **dict.fromkeys(("Stories", "Became popular"), "arrow-up"),
-        "Diggs": "arrow-down",
+        **dict.fromkeys(("Diggs", "Time to popular"), "arrow-down"),
     }
-    assert (popular.note, wait.note, stories.note) == ("of submitted stories", "median", "")
+    assert (popular.note, wait.note, stories.note) == ("of reviewed stories", "median", "")
+
+
+def test_only_a_change_that_is_good_or_bad_has_a_colour() -> None:
+    slower = figures(report(minutes=Sides((group(250, documents=1),), report().minutes.before)))
+    assert {each.css for each in figures(report()) if each.css != "sf-same"} == {"sf-up"}
+    coloured = {each.name: (each.css, each.icon) for each in slower if each.css != "sf-same"}
+    assert coloured == {
+        "Became popular": ("sf-up", "arrow-up"),
+        "Time to popular": ("sf-down", "arrow-up"),
+    }
+
+
+def test_stories_that_wait_for_a_review_do_not_lower_the_share_of_popular_ones() -> None:
+    now = (group(None, documents=10, submitted=6, popular=1, upcoming=3),)
+    before = (group(None, documents=40, submitted=0, popular=10, upcoming=30),)
+    found = {each.name: each for each in figures(report(days=Sides(now, before)))}["Became popular"]
+    assert (found.shown, found.before, found.change) == ("25.0%", "25.0%", "no change")
+    waiting = (group(None, documents=6, submitted=6),)
+    found = {each.name: each for each in figures(report(days=Sides(waiting, before)))}[
+        "Became popular"
+    ]
+    assert (found.shown, found.before, found.change) == ("\u2013", "25.0%", "")
 
 
 def test_without_a_period_before_nothing_is_compared() -> None:

@@ -5,7 +5,7 @@ import pytest
 from cdc.operations import Audience
 from project.dashboard.periods import CHOICES
 from project.dashboard.tables import TABLES, Table, table
-from tests.support.reports import PERSON, report
+from tests.support.reports import PERSON, line, report
 
 OPERATORS, OVERSEERS = Audience
 
@@ -35,7 +35,7 @@ def test_names_of_submitters_are_only_for_operators() -> None:
     assert [row[0].value for row in hidden.rows][:2] == ["Submitter 1", "Submitter 2"]
     assert [row[1:] for row in hidden.rows] == [row[1:] for row in shown.rows]
     assert hidden.note
-    assert (shown.title, hidden.title) == ("Submitters", "Submitters without names")
+    assert shown.title == hidden.title == "Submitters"
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -45,7 +45,7 @@ def test_no_other_table_names_a_submitter(name: str) -> None:
 
 def test_lines_are_compared_with_the_period_before() -> None:
     topics = built("topics")
-    assert topics.heads == ("Topic", "Stories", "Before", "Change", "Diggs", "Popular")
+    assert topics.heads == ("Topic", "Stories", "Before", "Change", "Diggs", "Became popular")
     assert [cell.text for cell in topics.rows[0]] == [
         "Harbours",
         "75",
@@ -54,7 +54,13 @@ def test_lines_are_compared_with_the_period_before() -> None:
         "1,200",
         "40.0%",
     ]
-    assert built("topics", choice="all").heads == ("Topic", "Stories", "Diggs", "Popular")
+    assert built("topics", choice="all").heads[1:] == ("Stories", "Diggs", "Became popular")
+
+
+def test_the_share_of_a_topic_is_that_of_its_reviewed_stories() -> None:
+    topics = (line("Harbours", 10, 0, popular=2, submitted=6), line("New", 3, 0, submitted=3))
+    rows = table("topics", report(topics=topics), OPERATORS).rows
+    assert [row[-1].text for row in rows] == ["50.0%", "\u2013"]
 
 
 def test_media_are_shares() -> None:

@@ -10,7 +10,7 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 
 from cdc.errors import Retryable
-from project.dashboard import views
+from project.dashboard import charts, views
 from project.dashboard.cache import Reports
 from project.dashboard.periods import CHOICES, Choice
 from project.dashboard.report import Report, Sides
@@ -58,12 +58,38 @@ def test_the_page_shows_the_period_and_the_period_before() -> None:
     page = main_of(client_of())
     assert "<strong>2 \u2013 31 Mar 2010</strong>" in page
     assert "compared with 31 Jan \u2013 1 Mar 2010" in page
-    figures = ("146", "+143%", "was 60", "of submitted stories")
-    for shown in (*figures, "Harbours", "site-0.example", "A ferry captain"):
+    labels = ("Became popular, of reviewed stories", "Time to popular, median")
+    for shown in (
+        "146",
+        "+143%",
+        "was 60",
+        *labels,
+        "Harbours",
+        "site-0.example",
+        "A ferry captain",
+    ):
         assert shown in page, shown
     assert 'class="sf-chart-before"' in page
     assert page.count("sf-chart-slot") == 30
     assert "style=" not in page
+
+
+def test_a_table_ends_with_one_line_of_notes() -> None:
+    page = main_of(client_of())
+    assert '<p class="sf-table-note">The first 10 of 12; the CSV file has all.</p>' in page
+    assert '<p class="sf-table-note">Names are shown only to operators.</p>' in page
+
+
+def test_a_long_name_is_one_line_and_has_a_tooltip() -> None:
+    name = "site-0.example"
+    assert f'<bdi class="sf-truncate" title="{name}">{name}</bdi>' in main_of(client_of())
+
+
+def test_the_column_that_has_not_ended_is_in_the_legend(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Today, so far" not in main_of(client_of())
+    today = charts.chart_of(report(), report().span.last)
+    monkeypatch.setattr(views, "chart_of", lambda _: today)
+    assert main_of(client_of_superuser()).count("Today, so far") == 1
 
 
 def test_each_period_is_a_link_and_the_chosen_one_is_marked() -> None:
@@ -123,7 +149,7 @@ def client_of_superuser() -> Client:
 def test_hostile_names_are_text() -> None:
     page = main_of(client_of_superuser())
     assert "<b>Bold" not in page
-    assert "<bdi>\u202eevil</bdi>" in page
+    assert ">\u202eevil</bdi>" in page
 
 
 @pytest.mark.parametrize("name", TABLES)

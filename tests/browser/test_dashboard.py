@@ -16,6 +16,19 @@ from tests.support.status import healthy_status
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+HEIGHTS = "(all) => all.map((each) => each.offsetHeight)"
+ONE_LINE = """
+(names) => names.map(
+  (each) => each.clientHeight < 1.7 * parseFloat(getComputedStyle(each).fontSize)
+)
+"""
+OVERLAPS = """
+[...document.querySelectorAll(".sf-figure")].filter((figure) => {
+  const parts = [...figure.children].map((each) => each.getBoundingClientRect());
+  return parts.some((each, place) => place && each.top < parts[place - 1].bottom - 1);
+}).map((figure) => figure.textContent)
+"""
+"""Returns the figures of which one line covers another."""
 SHOWN = "(selector) => document.querySelector(selector).checkVisibility()"
 
 
@@ -66,6 +79,22 @@ def prints(page: Page) -> None:
     for selector in ("h1", ".sf-period", ".sf-figures", ".sf-chart-box", ".sf-tables"):
         assert page.evaluate(SHOWN, selector), selector
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+
+
+def test_a_phone_shows_names_in_one_line_and_buttons_of_full_height(
+    visitor: Visitor, people: dict[str, User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache.reports, "read", report)
+    monkeypatch.setattr(feed_state.feed, "latest", patient(healthy_status))
+    page = visitor.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    visitor.log_in(people["senior_management"])
+    visitor.open("/senior_management/?days=30")
+    assert page.locator(".sf-page-head .btn").evaluate_all(HEIGHTS) == [28]
+    assert set(page.locator("th > .sf-truncate").evaluate_all(ONE_LINE)) == {True}
+    for width in (390, 768, 1280):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate(OVERLAPS) == []
 
 
 def test_the_table_beneath_the_chart_is_accessible_and_fits_a_phone(

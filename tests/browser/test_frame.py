@@ -51,6 +51,18 @@ def test_pages_work_without_storage(
     page.context.set_offline(False)
 
 
+def test_a_light_part_of_a_dark_page_has_dark_arrows(
+    visitor: Visitor, people: dict[str, User]
+) -> None:
+    page = visitor.page
+    page.emulate_media(color_scheme="dark")
+    visitor.log_in(people["superuser"])
+    visitor.open("/styleguide/")
+    arrow = "(each) => getComputedStyle(each).backgroundImage"
+    assert "%23343a40" in page.locator("#light-status").evaluate(arrow)
+    assert "%23dee2e6" in page.locator("#dark-status").evaluate(arrow)
+
+
 def test_keyboard_alone_opens_the_account_menu_and_logs_out(
     visitor: Visitor, people: dict[str, User]
 ) -> None:

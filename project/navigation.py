@@ -147,8 +147,12 @@ def _is_home(page: Page, user: User) -> bool:
 
 
 def _open_page(pages: list[Page], path: str) -> Page | None:
-    """Return the page whose URL is the longest prefix of the path."""
-    urls = {reverse(name): page for page in pages for name in (page.url_name, page.alias) if name}
+    """Return the page whose URL is the longest prefix of the path.
+
+    The page that submits a story belongs to the button in the header.
+    """
+    urls: dict[str, Page | None] = {reverse("story_new"): None}
+    urls |= {reverse(name): page for page in pages for name in (page.url_name, page.alias) if name}
     matching = [url for url in urls if path.startswith(url)]
     return urls[max(matching, key=len)] if matching else None
 

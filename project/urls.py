@@ -14,7 +14,7 @@ from project.pages.front_page import FrontPage
 from project.pages.styleguide import StyleGuide
 from stories.listing.topics import topics
 from users.client_address import client_network
-from users.roles import feed_audience
+from users.roles import FEED_ROLES, feed_audience, only_for
 
 admin.site.site_header = "Storyfeed admin"
 admin.site.site_title = "Storyfeed admin"
@@ -45,7 +45,11 @@ urlpatterns = [
     path("operations/", include("project.operations.urls")),
     path(
         "feed/",
-        FeedPage.as_view(audience_of=feed_audience, topics_of_rows=topics),
+        FeedPage.as_view(
+            audience_of=feed_audience,
+            topics_of_rows=topics,
+            permission_denied_message=only_for(*FEED_ROLES),
+        ),
         name="feed",
     ),
     path(

@@ -8,6 +8,9 @@ from django.urls import reverse
 from cdc.operations import Audience
 from users.models import User, UserType
 
+FEED_ROLES = (UserType.TECHNICAL_WORKER, UserType.SENIOR_MANAGEMENT)
+"""The roles that may read the live feed."""
+
 
 def home_of(user: User) -> str:
     """Return the URL of the user's home page, which depends only on the user's type."""

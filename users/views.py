@@ -107,8 +107,8 @@ class RegisterView(RefusalMixin, LimitedMixin, FormView[RegistrationForm]):
     template_name = "users/form.html"
     extra_context = {
         "title": "Register",
-        "lead": "Submit stories, and dig the stories of other people. Your account will have the "
-        "role Customer.",
+        "lead": "With an account, you can read all stories, submit your own, and dig the stories "
+        "of other people.",
         "button": "Register",
         "other": "login",
         "before_other": "Already have an account?",

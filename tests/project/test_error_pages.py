@@ -34,6 +34,7 @@ def client(client: Client) -> Client:
         ("/technical_worker/", "Technical Worker"),
         ("/senior_management/", "Senior Management"),
         ("/operations/", "Technical Worker or Senior Management"),
+        ("/feed/", "Technical Worker or Senior Management"),
         ("/operations/pause/", "Technical Worker"),
         ("/operations/jobs/repair/", "Technical Worker"),
     ],
@@ -63,7 +64,7 @@ def test_a_missing_page_does_not_name_the_models(client: Client) -> None:
     answer = client.get("/stories/?page=999999")
     page = answer.content.decode()
     assert answer.status_code == 404
-    assert "Page not found." in page
+    assert "<h1>Page not found</h1>" in page
     assert "Invalid page" not in page
     # The navigation stays, so that the way back is one click.
     assert '<nav class="sf-rail"' in page

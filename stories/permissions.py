@@ -22,9 +22,14 @@ def readable_by(user: Any) -> QuerySet[Story]:
     Rejected stories may be read by their submitters, by users who see them in the live feed, and by
     staff who may view or change stories in the admin.
     """
-    if feed_audience(user) or (user.is_staff and any(map(user.has_perm, _SEE_ALL))):
+    if reads_all(user):
         return Story.objects.all()
     return Story.objects.filter(~Q(status=Status.REJECTED) | Q(submitted_by=user.pk))
+
+
+def reads_all(user: Any) -> bool:
+    """Return whether a user may also read the rejected stories of other users."""
+    return bool(feed_audience(user)) or (user.is_staff and any(map(user.has_perm, _SEE_ALL)))
 
 
 def one_of(stories: QuerySet[Story], key: int) -> Story:

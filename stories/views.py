@@ -20,7 +20,7 @@ from stories.listing.filters import Filters, choices, number
 from stories.listing.pages import in_order, listing, shown_to
 from stories.listing.topics import topics
 from stories.models import Story, reason_of
-from stories.permissions import may_change, may_trace, one_of, readable_by
+from stories.permissions import may_change, may_trace, one_of, readable_by, reads_all
 from stories.replica_wait import wait_for_replica
 from users.roles import audience_of
 
@@ -61,7 +61,7 @@ class StoryListView(LoginRequiredMixin, ListView[Story]):
             "search_on": self.filters.link(after=found.next_after),
         }
         stories = in_order(self.request.user, context["stories"])
-        shown = choices(self.filters, self.topics)
+        shown = choices(self.filters, self.topics, reads_all=reads_all(self.request.user))
         return {**context, **links, **shown, "stories": stories, "listing": found}
 
 
@@ -116,7 +116,8 @@ class SubmissionView(LoginRequiredMixin, RefusalMixin, UpdateView[Story, Submiss
     extra_context = {
         "title": "Submit a story",
         "button": "Submit story",
-        "lead": "Your story is listed at once. Staff then approve it, or reject it with a reason.",
+        "lead": "Your story is listed at once. Staff then approve or reject it. My submissions "
+        "shows their decision, and the reason for a rejection.",
     }
 
     def get_object(self, queryset: Any = None) -> Story:

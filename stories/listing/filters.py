@@ -12,6 +12,15 @@ from stories.listing.topics import known_topic
 from stories.models import Status
 
 _STATUSES = {"": "All", **{status.value: str(status.label) for status in Status}}
+_MY_REJECTED = "My rejected"
+_TITLES = {
+    "": "All stories that are not rejected",
+    Status.SUBMITTED: "Stories that wait for a review",
+    Status.UPCOMING: "Reviewed stories that are not popular yet",
+    Status.POPULAR: "Stories that were approved or became popular",
+    Status.REJECTED: "Stories that were rejected in a review",
+}
+"""What the choices of a status mean."""
 SORTS = {"new": "New", "diggs": "Most dug", "comments": "Most commented"}
 _MOST_DIGITS = 9
 
@@ -108,6 +117,8 @@ class Choice:
     is_current: bool = False
     count: int = 0
     """The number of stories, on a page that shows it."""
+    title: str = ""
+    """What the label means."""
 
 
 def known_status(text: str) -> str:
@@ -131,16 +142,23 @@ def counted_statuses(filters: Filters, counts: Mapping[str, int]) -> list[Choice
     ]
 
 
-def choices(filters: Filters, topics: Sequence[str]) -> dict[str, Any]:
-    """Return the context of the filter templates: the filters, and links that change them."""
+def choices(filters: Filters, topics: Sequence[str], *, reads_all: bool) -> dict[str, Any]:
+    """Return the context of the filter templates: the filters, and links that change them.
+
+    Without `reads_all`, the only rejected stories in the list are the user's own.
+    """
+    labels = _STATUSES if reads_all else {**_STATUSES, Status.REJECTED.value: _MY_REJECTED}
     return {
         "filters": filters,
         "q": filters.q,
         "search_within": filters.around_search.items(),
         "sorts": [_choice(filters, "sort", *pair) for pair in SORTS.items()],
-        "statuses": [_choice(filters, "status", *pair) for pair in _STATUSES.items()],
+        "statuses": [
+            replace(_choice(filters, "status", *pair), title=_TITLES[pair[0]])
+            for pair in labels.items()
+        ],
         "topics": [_choice(filters, "topic", name, name) for name in topics],
-        "in_use": _in_use(filters),
+        "in_use": _in_use(filters, labels),
     }
 
 
@@ -153,9 +171,9 @@ def _choice(filters: Filters, name: str, value: str, label: str) -> Choice:
     return Choice(label=label, link=filters.changed(name, wanted).link(), is_current=current)
 
 
-def _in_use(filters: Filters) -> list[Choice]:
+def _in_use(filters: Filters, statuses: Mapping[str, str]) -> list[Choice]:
     """Return the filters that leave out stories, each with a link that removes the filter."""
-    used = {"q": filters.q, "topic": filters.topic, "status": _STATUSES[filters.status]}
+    used = {"q": filters.q, "topic": filters.topic, "status": statuses[filters.status]}
     return [
         Choice(label=label, link=filters.changed(name, "").link())
         for name, label in used.items()

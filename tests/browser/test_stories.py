@@ -199,6 +199,25 @@ def test_the_list_has_one_search_which_keeps_the_filters(
     expect(page.get_by_role("searchbox")).to_have_count(1)
 
 
+@pytest.mark.parametrize("width", [360, 390])
+def test_every_sort_order_fits_on_a_phone(
+    visitor: Visitor, people: dict[str, User], stories: list[Story], width: int
+) -> None:
+    page = visitor.page
+    page.set_viewport_size({"width": width, "height": 844})
+    visitor.log_in(people["customer"])
+    visitor.open("/stories/")
+    tools = page.locator(".sf-story-tools")
+    assert tools.evaluate("(each) => each.scrollWidth - each.clientWidth") <= 0
+    last, button = (
+        found.bounding_box()
+        for found in (tools.get_by_role("link").last, page.locator("#filters summary"))
+    )
+    assert last
+    assert button
+    assert last["x"] + last["width"] < button["x"]
+
+
 def test_the_list_leads_to_the_login_when_the_session_has_ended(
     visitor: Visitor, people: dict[str, User], stories: list[Story]
 ) -> None:

@@ -75,6 +75,12 @@ def test_pagination_keeps_the_search(client: Client) -> None:
     assert "?q=A%26B&amp;page=2" in page(client, "/stories/?q=A%26B")
 
 
+def test_the_link_to_all_stories_is_shown_once(client: Client) -> None:
+    story(title="A heron")
+    assert page(client, "/stories/?q=heron").count(">Show all") == 1
+    assert page(client, "/stories/?q=zebra").count(">Show all") == 1
+
+
 def test_empty_list_says_so(client: Client) -> None:
     assert "No stories yet." in page(client, "/stories/")
 
@@ -142,6 +148,19 @@ def test_only_web_addresses_are_links(client: Client, address: str) -> None:
     shown = page(client, f"/stories/{made.pk}/")
     assert address not in shown
     assert "This story has no link" in shown
+
+
+def test_the_site_the_discussion_and_the_medium_are_shown_on_the_page(client: Client) -> None:
+    address = "https://www.talk.example/a/very/long/address"
+    made = story(href=address, media="videos")
+    shown = page(client, f"/stories/{made.pk}/")
+    assert '<a class="sf-outside" href="http://b.example/x" rel="noopener nofollow">' in shown
+    assert "Discussion on <bdi>talk.example</bdi>" in shown
+    assert shown.count(address) == 1
+    assert "<dt>Medium</dt><dd><bdi>Videos</bdi></dd>" in shown
+    assert '<span class="sf-thumb" aria-hidden="true"><svg' in shown
+    same = story(href="http://b.example/x")
+    assert "Discussion" not in page(client, f"/stories/{same.pk}/")
 
 
 def test_external_links_send_no_opener(client: Client) -> None:

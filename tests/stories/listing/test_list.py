@@ -18,7 +18,7 @@ from stories.listing import pages
 from stories.listing.topics import MOST_TOPICS, topics
 from stories.models import Status, Story
 from tests.support.static_files import plain_static_files
-from users.models import User
+from users.models import User, UserType
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 NOW = timezone.now()
@@ -99,6 +99,24 @@ def test_an_unknown_status_is_not_the_choice_of_all(
 ) -> None:
     found = re.findall(r'id="status-(\d)"[^>]*aria-current', text(client, query))
     assert "".join(found) == current
+
+
+def test_the_choice_of_rejected_stories_says_whose_they_are(client: Client, some: None) -> None:
+    reader = User.objects.get(name="Reader")
+    add("Mine", status=Status.REJECTED, submitted_by=reader)
+    assert shown(client, "?status=rejected") == ["Mine"]
+    assert labels(client) == ["All", "Submitted", "Upcoming", "Popular", "My rejected"]
+    assert 'aria-label="Remove the filter My rejected"' in text(client, "?status=rejected")
+    assert 'title="Stories that wait for a review"' in text(client, "")
+    reader.user_type = UserType.SENIOR_MANAGEMENT
+    reader.save()
+    client.force_login(reader)
+    assert set(shown(client, "?status=rejected")) == {"D", "Mine"}
+    assert labels(client)[-1] == "Rejected"
+
+
+def labels(client: Client) -> list[str]:
+    return re.findall(r'id="status-\d"[^>]*>([^<]*)<', text(client, ""))
 
 
 def test_links_keep_the_other_filters_and_have_no_empty_parameters(

@@ -8,8 +8,9 @@ from itertools import islice
 from django.db import router, transaction
 from django.db.models import Max, QuerySet
 
+from stories.actions.reasons import COMMON_REASONS
 from stories.demo_calendar import moments
-from stories.models import Status, Story
+from stories.models import Rejection, Status, Story
 from users.models import User
 
 INITIAL_COUNT = 1_200
@@ -181,6 +182,20 @@ def fill(now: datetime) -> int:
         with transaction.atomic(using=router.db_for_write(Story)):
             Story.objects.bulk_create(batch)
     return len(dates)
+
+
+def give_reasons() -> None:
+    """Give each rejected demo story without a reason one of the common reasons."""
+    without = demo_stories().filter(status=Status.REJECTED, rejection=None)
+    Rejection.objects.bulk_create(
+        Rejection(story_id=key, reason=demo_reason(key))
+        for key in without.values_list("pk", flat=True)
+    )
+
+
+def demo_reason(key: int) -> str:
+    """Return a reason for the rejection of the demo story with this primary key."""
+    return COMMON_REASONS[key % len(COMMON_REASONS)].text
 
 
 def give_some_to(person: User) -> int:

@@ -16,11 +16,13 @@ from django.db import (
 
 from cdc.commands import Clock, Stop, SystemClock, log, run_until_stopped
 from cdc.errors import Retryable
+from stories.bulk.changes import replace_reason
 from stories.demo_calendar import rhythm
 from stories.demo_stories import (
     MAX_COUNT,
     MIN_COUNT,
     TO_BE_POPULAR,
+    demo_reason,
     demo_stories,
     demo_story,
     headline,
@@ -159,6 +161,7 @@ class DemoTraffic:
         if story.status == Status.SUBMITTED:
             rejected = self._rng.random() < _REJECTED
             story.status = Status.REJECTED if rejected else Status.UPCOMING
+            replace_reason([story.pk], demo_reason(story.pk) if rejected else "", None)
         elif story.status == Status.UPCOMING and now - story.submit_date < TO_BE_POPULAR:
             story.status, story.promote_date = Status.POPULAR, now
         else:

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from cdc.models import OutboxRecord
 from stories.demo_calendar import moments
 from stories.demo_stories import INITIAL_COUNT, demo_stories, demo_story, fill, next_number
-from stories.models import Status, Story
+from stories.models import Status, Story, reason_of
 from users.demo import CUSTOMER
 from users.models import User, UserType
 
@@ -117,6 +117,9 @@ def test_a_customer_of_the_demo_has_stories_of_each_status() -> None:
     found = Counter(own.values_list("status", flat=True))
     assert (set(found), max(found.values())) == (set(Status.values), 3)
     assert {story.user["name"] for story in own} == {"Cleo Customer"}
+    rejected = demo_stories().filter(status=Status.REJECTED)
+    assert all(map(reason_of, rejected))
+    assert len(set(map(reason_of, rejected))) > 1
     events = OutboxRecord.objects.count()
     call_command("load_demo")
     assert OutboxRecord.objects.count() == events

@@ -19,7 +19,7 @@ from project.config.environment import BASE_DIR
 from stories.demo_calendar import moments, rhythm
 from stories.demo_stories import demo_stories, demo_story, fill
 from stories.demo_traffic import DemoTraffic
-from stories.models import Story
+from stories.models import Story, reason_of
 from tests.support.commands import wait_until
 from tests.support.sqlite import outbox_sequence
 
@@ -111,6 +111,16 @@ class TestChanges:
         assert demo_stories().exclude(pk__in=old).count() <= 30
         promoted = demo_stories().filter(status="popular", submit_date__lt=day - timedelta(days=3))
         assert all(each.promote_date < day for each in promoted if each.promote_date)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rejection_has_a_reason(traffic: DemoTraffic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stories.demo_traffic._REJECTED", 1)
+    story = demo_story(1, timezone.now(), timezone.now())
+    story.save()
+    assert traffic._review(story)
+    story.save(update_fields=["status", "promote_date"])
+    assert reason_of(Story.objects.get(pk=story.pk))
 
 
 def test_the_rate_follows_the_hours_of_a_day() -> None:

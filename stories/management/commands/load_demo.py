@@ -5,7 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from cdc.commands import FeedCommand
-from stories.demo_stories import fill, give_some_to
+from stories.demo_stories import fill, give_reasons, give_some_to
 from users.demo import CUSTOMER, ensure_demo_people
 from users.models import User
 
@@ -22,6 +22,7 @@ class Command(FeedCommand):
         self.stdout.write(
             f"{made} demo stories created." if made else "Demo stories already exist."
         )
+        give_reasons()
         logins = ensure_demo_people()
         if made:
             give_some_to(User.objects.get(email=CUSTOMER))

@@ -119,7 +119,7 @@ def _compare(capture: Capture, path: Path, committed: Any) -> Iterator[CheckMess
         news = ", ".join(map(repr, added(committed, current)))
         yield Warning(
             f"{path} is out of date" + (f": it does not contain {news}." if news else "."),
-            hint=f"Readers of this file can read the new events. To show them the change, {_WRITE}",
+            hint=f"Programs that validate events with this file may refuse new events: {_WRITE}",
             obj=capture.model,
             id="cdc.W012",
         )

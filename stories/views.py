@@ -97,7 +97,7 @@ class TraceView(UserPassesTestMixin, StoryView):
         return may_trace(self.request.user)
 
     def get_template_names(self) -> list[str]:
-        """Return the page, or only its live part for an htmx request."""
+        """Return the template of the page, or only of its live part for an htmx request."""
         live = getattr(self.request, "htmx", False)
         return ["stories/_trace.html" if live else "stories/trace.html"]
 

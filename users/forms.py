@@ -201,7 +201,7 @@ class GroupForm(OldFormMixin):
 
 
 class OwnPasswordForm(ErrorsAtPassword, SetPasswordForm):  # type: ignore[type-arg]  # as above
-    """Sets the password of the user's own account, unless others have just changed the account."""
+    """Sets the user's own password, unless the sessions of the account have just been ended."""
 
     changed_meanwhile: str
     """What the user can do if the account was changed since it was read."""

@@ -48,9 +48,9 @@ def current_pause(group: str, *, using: str) -> ConsumerPause | None:
 class PauseWatch:
     """Polls once a second whether the group is paused, in a separate thread.
 
-    The consumer therefore never waits for this query. While the database does not respond, the last
-    answer stays valid, and the reason is logged at most once in 30 seconds. Before the first
-    answer, the group is treated as paused.
+    After the start, the consumer therefore never waits for this query. While the database does not
+    respond, the last answer stays valid, and the reason is logged at most once in 30 seconds.
+    Before the first answer, the group is treated as paused.
     """
 
     def __init__(self, group: str, using: str) -> None:

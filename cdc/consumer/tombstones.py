@@ -17,9 +17,8 @@ class Tombstones:
     """Converts tombstones to deletes.
 
     The headers of a tombstone contain the version but not the table. The tombstone belongs to the
-    only captured table with its topic and its key column. If there is no version or no such table,
-    the relay did not write the tombstone. The tombstone is then ignored, and a warning is logged
-    once for each topic and reason.
+    captured table with the same topic and key column. If there is no version, or not exactly one
+    such table, the tombstone is ignored, and a warning is logged once for each topic and reason.
     """
 
     def __init__(self, routes: Mapping[str, Route]) -> None:

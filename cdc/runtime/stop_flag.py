@@ -19,7 +19,7 @@ class StopFlag:
         self._watching = False
 
     def watch(self) -> None:
-        """Install the handlers once, in the main thread, for signals that the server handles."""
+        """Wrap the existing handlers of the signals, once; do nothing outside the main thread."""
         if self._watching or threading.current_thread() is not threading.main_thread():
             return
         self._watching = True

@@ -17,7 +17,7 @@ _USUAL_SHARE, _MOST_TIMES = 0.75, 5
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A number on the axis, and the height of its line in the drawing."""
+    """A number on the axis, and the position of its line, counted from the top of the drawing."""
 
     text: str
     y: int

@@ -13,7 +13,7 @@ _NEWEST = 10_000
 
 
 class MediaFilter(admin.SimpleListFilter):
-    """Filters by the media of the newest stories, and by any other media in the URL."""
+    """Filters by media. The choices are those of the newest stories; the URL may name others."""
 
     title = "media"
     parameter_name = "media"

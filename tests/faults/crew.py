@@ -127,7 +127,7 @@ class Crew:
 
     def _anyone_struck(self, members: Sequence[Member]) -> bool:
         struck = [member for member in members if member.struck()]
-        # Restart a consumer that lost its group membership during an earlier suspension.
+        # A consumer that was suspended earlier may have lost its membership and ended: restart it.
         self.tend(besides=struck)
         return bool(struck)
 

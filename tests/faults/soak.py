@@ -30,7 +30,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1, help="of the faults, default: %(default)s")
     given = options.parse_args()
     with prepared(given, plain=False) as (folder, servers):
-        # This module can be imported only after Django is set up.
+        # `soak_run` can be imported only after Django is set up.
         run = import_module("tests.faults.endurance.soak_run").run
         return 0 if run(folder, servers, given) else 1
 

@@ -61,7 +61,7 @@ class Daemon:
             time.sleep(0.02)
 
     def wait(self, seconds: float = 90.0) -> int:
-        """Wait until the process exits without a signal, and return its exit code."""
+        """Wait until the process exits, and return its exit code. Send it no signal."""
         return self._process.wait(timeout=seconds)
 
     def kill(self) -> None:

@@ -62,7 +62,7 @@ class AccessChecks:
         self._batches: asyncio.Task[None] | None = None
 
     async def check(self, reading: Reading) -> Access:
-        """Return the access; UNKNOWN if the database does not respond in time."""
+        """Return whether the reader still has access; UNKNOWN if the database is too slow."""
         loop = asyncio.get_running_loop()
         answer = self._waiting.setdefault(reading, loop.create_future())
         if self._batches is None:

@@ -666,7 +666,7 @@ def test_a_position_between_those_of_memory_is_left_in_several_parts(
 def test_the_patience_with_a_position_ahead_ends_when_kafka_has_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Otherwise, a later position ahead of this process would at once count as lost."""
+    """Otherwise, the next position that is ahead of this process would count as lost at once."""
 
     async def scene(world: World) -> None:
         in_memory(world, [], 0)

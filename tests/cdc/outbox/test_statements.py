@@ -90,5 +90,5 @@ def test_a_poll_takes_as_many_statements_as_before() -> None:
     found = {name: world.counted(*batch) for name, batch in BATCHES.items()}
 
     assert not OutboxRecord.objects.exists()
-    # MariaDB sends the same statements as MySQL.
+    # MariaDB receives the same statements as MySQL, and has the same vendor name.
     assert matches(BASELINE / f"{connection.vendor}.json", found), f"now: {found}"

@@ -75,7 +75,7 @@ def test_interrupted_run_does_not_count(source: Path, tmp_path: Path) -> None:
 
 
 def collected(root: Path, pattern: str) -> str:
-    """Collect the files and return the content of the one that browsers get."""
+    """Collect the static files and return the content of the one that matches `pattern`."""
     collect_static_files()
     (hashed,) = root.glob(pattern)
     return hashed.read_text()

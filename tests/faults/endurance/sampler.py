@@ -57,7 +57,7 @@ class Sampler:
         with suppress(Error):
             yield DATABASE, _sql_connections()
         with suppress(PyMongoError):
-            yield MONGODB, sum(_mongodb_connections(client) for client in self._clients)
+            yield MONGODB, sum(mongodb_connections(client) for client in self._clients)
         with suppress(psutil.Error):
             yield KAFKA, sum(_accepted(server.service) for server in self._servers.of(KAFKA))
 
@@ -83,8 +83,16 @@ def _client(service: Service) -> MongoClient[dict[str, Any]]:
     )
 
 
-def _mongodb_connections(client: MongoClient[dict[str, Any]]) -> int:
-    return int(client.admin.command("serverStatus")["connections"]["current"])
+def mongodb_connections(client: MongoClient[dict[str, Any]]) -> int:
+    """Return the number of connections of PyMongo to a server.
+
+    `serverStatus` would also count the connections between the members of the replica set, of which
+    the members open more after each election.
+    """
+    every = {"$currentOp": {"allUsers": True, "idleConnections": True}}
+    ours = {"$match": {"clientMetadata.driver.name": {"$regex": "^PyMongo"}}}
+    found = client.admin.aggregate([every, ours, {"$group": {"_id": "$connectionId"}}])
+    return len(list(found))
 
 
 def _sql_connections() -> int:

@@ -18,6 +18,7 @@ _MOST_AT_START = 100
 
 Most of these delays have been reported already.
 """
+_MOST_KNOWN = 1_000
 
 LookUp = Callable[[Sequence[Version]], Mapping[Version, float]]
 """Returns the delay in seconds of each change that has been applied.
@@ -30,13 +31,15 @@ class DelayFrames:
     """Keeps the latest frames that report delays. Each new frame has the next number.
 
     These frames do not change a reader's position. A reader that connects receives the frames that
-    are kept, but no older reports.
+    are kept. `report` returns older delays.
     """
 
     def __init__(self, look_up: LookUp) -> None:
         self._look_up = look_up
         self._frames: deque[bytes] = deque(maxlen=_MOST_FRAMES)
         self._pending: dict[Version, tuple[int, int]] = {}
+        self._known: dict[Version, int] = {}
+        """The latest delays that were found, in milliseconds."""
         self._number = 0
         self._failures = 0
         self.next = 0
@@ -70,7 +73,7 @@ class DelayFrames:
             return False
         self._failures = 0
         delays = [
-            (*self._pending.pop(version), round(seconds * 1000))
+            (*self._pending.pop(version), self._remembered(version, seconds))
             for version, seconds in found.items()
             if version in self._pending
         ]
@@ -79,16 +82,36 @@ class DelayFrames:
             self.next += 1
         return bool(delays)
 
-    def expect(self, changes: Iterable[RenderedChange]) -> None:
-        """Report the delays of these changes, which need not be in the ring."""
+    def report(self, changes: Iterable[RenderedChange]) -> bytes:
+        """Return a frame with the delays of these changes, as far as they are known.
+
+        The next frames report the other delays. The changes need not be in the ring.
+        """
+        delays = []
         for change in changes:
-            if change.version:
-                self._pending[change.version] = (change.partition, change.offset)
+            known = self._known.get(change.version) if change.version else None
+            if known is None:
+                self._expect(change)
+            else:
+                delays.append((change.partition, change.offset, known))
+        return message("applied", changes=delays) if delays else b""
+
+    def _remembered(self, version: Version, seconds: float) -> int:
+        """Remember the latest delays; return this delay in milliseconds."""
+        self._known[version] = round(seconds * 1000)
+        if len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        return self._known[version]
+
+    def _expect(self, change: RenderedChange) -> None:
+        if change.version:
+            self._pending[change.version] = (change.partition, change.offset)
 
     def _take(self, ring: Ring) -> None:
         """Add the ring's new changes; drop the oldest pending changes if there are too many."""
         start = self._number if ring.first <= self._number <= ring.next else ring.first
-        self.expect(entry.change for entry in ring.since(start))
+        for entry in ring.since(start):
+            self._expect(entry.change)
         self._number = ring.next
         for version in list(self._pending)[:-_MOST_PENDING]:
             del self._pending[version]

@@ -1,7 +1,8 @@
 """The thread that reads new records, even after an outage or after the topic was recreated."""
 
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -15,8 +16,9 @@ from cdc.wire.records import Record
 from cdc.wire.topic import OpenTail, Tail
 
 Render = Callable[[Record], RenderedChange | None]
-Batch = list[tuple[tuple[int, int], RenderedChange | None]]
-"""The partition and offset of each record, and the change to show for it, if any."""
+ReadRecord = tuple[tuple[int, int], RenderedChange | None]
+"""The partition and offset of a record, and the change to show for it, if any."""
+Batch = list[ReadRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Follower:
         checked = time.monotonic()
         while not self.stopped:
             records = tail.poll(_MOST_RECORDS, _POLL_SECONDS)
-            if records and not self._post(self, list(map(self._rendered, records))):
+            if records and not self._post(self, in_time_order(map(self._rendered, records))):
                 return
             if time.monotonic() - checked > _CHECK_SECONDS:
                 checked = time.monotonic()
@@ -143,10 +145,25 @@ class Follower:
                 recent.add(*self._rendered(record))
             for partition, end in tail.ended().items():
                 recent.skip(partition, end)
-        return Start(recent.start, recent.batch)
+        return Start(recent.start, in_time_order(recent.batch))
 
-    def _rendered(self, record: Record) -> tuple[tuple[int, int], RenderedChange | None]:
+    def _rendered(self, record: Record) -> ReadRecord:
         return (record.source.partition, record.offset), self._render(record)
+
+
+def in_time_order(records: Iterable[ReadRecord]) -> Batch:
+    """Return the records in the order of their times. Each partition keeps its own order.
+
+    Kafka returns the records of one partition after those of another.
+    """
+    latest: defaultdict[int, int] = defaultdict(int)
+
+    def time_of(record: ReadRecord) -> int:
+        (partition, _), change = record
+        latest[partition] = max(latest[partition], change.ts_ms if change else 0)
+        return latest[partition]
+
+    return sorted(records, key=time_of)
 
 
 def _before_end(bounds: FeedBounds, records: int) -> FeedPosition:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from cdc.feed.follower import in_time_order
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedPosition
 from cdc.feed.rendering import RenderedChange
@@ -134,14 +135,15 @@ class CatchUp:
     def _poll(self, tail: Tail, at: FeedPosition, end: FeedPosition) -> MissedChanges:
         changes = []
         lost = 0
-        for record in tail.poll(_POLL_RECORDS, _POLL_SECONDS):
-            number = record.source.partition
-            reached = min(record.offset, end.offsets[number])
+        records = tail.poll(_POLL_RECORDS, _POLL_SECONDS)
+        read = (((each.source.partition, each.offset), self._hub.render(each)) for each in records)
+        for (number, offset), change in in_time_order(read):
+            reached = min(offset, end.offsets[number])
             lost += max(reached - at.offsets[number], 0)
             at = at.moved({number: max(reached, at.offsets[number])})
-            if record.offset < end.offsets[number]:
-                at = at.after(number, record.offset)
-                if change := self._hub.render(record):
+            if offset < end.offsets[number]:
+                at = at.after(number, offset)
+                if change:
                     changes.append((change, at))
         ended = {
             number: min(offset, end.offsets[number])

@@ -4,7 +4,8 @@ If changes are missing, the stream reports a gap.
 """
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from random import random
 
@@ -14,6 +15,7 @@ from cdc.feed.admission.access import Access
 from cdc.feed.filter import Filter
 from cdc.feed.hub import LONGEST_CHUNK, Hub
 from cdc.feed.position import FeedPosition
+from cdc.feed.rendering import RenderedChange
 from cdc.feed.resume import MOST_RECORDS, CatchUp
 from cdc.feed.ring import Ring, RingEntry
 from cdc.feed.sse import frame, heartbeat, message, retry
@@ -21,8 +23,8 @@ from cdc.feed.sse import frame, heartbeat, message, retry
 HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
 """The interval at which the reader's access is checked again."""
-_MOST_REPORTS = 100
-"""The number of the newest changes in a batch from Kafka whose delays are reported."""
+_MOST_REPORTS = 500
+"""The number of the newest missed changes whose delays are reported; the page shows no more."""
 _LONGEST_WAIT = 1.0
 _SHORTEST_WAIT = 0.01
 _PATIENCE_SECONDS = 10.0
@@ -176,6 +178,9 @@ class Reader:
             self._at, self._number = at, ring.number_at(at)
             if self._number is None:
                 yield self._from_ring(at, ring)
+            else:
+                missed = ring.since(max(self._number, ring.next - _MOST_REPORTS))
+                yield self._delays(entry.change for entry in missed)
 
     def _is_lost(self, now: float) -> bool:
         """Return whether the reader's position has been ahead of this process for too long."""
@@ -195,30 +200,43 @@ class Reader:
             async for missed in batches:
                 self._at = missed.position
                 yield b"".join(self._frame(RingEntry(*found)) for found in missed.changes)
-                self._hub.delays.expect(change for change, _ in missed.changes[-_MOST_REPORTS:])
+                yield self._delays(change for change, _ in missed.changes)
                 if missed.lost:
                     why = "Kafka has removed them and keeps only the latest change of each row."
                     yield message("gap", self._at, why=why, missing=missed.lost)
 
     def _from_ring(self, at: FeedPosition, ring: Ring) -> bytes:
         """Return the frames of the ring's changes after a position that is not in the ring."""
-        parts = []
+        parts: list[bytes] = []
+        sent: deque[RenderedChange] = deque(maxlen=_MOST_REPORTS)
         length = 0
         for entry in ring.since(ring.first):
             change = entry.change
             if change.offset < at.offsets[change.partition]:
                 continue
             at = at.after(change.partition, change.offset)
+            sent.append(change)
             parts.append(self._frame(RingEntry(change, at)))
             length += len(parts[-1])
             if length > LONGEST_CHUNK:
                 self._at = at
-                return b"".join(parts)
-        self._at, self._number = ring.end, ring.next
-        return b"".join(parts)
+                break
+        else:
+            self._at, self._number = ring.end, ring.next
+        return b"".join((*parts, self._delays(sent)))
+
+    def _delays(self, changes: Iterable[RenderedChange]) -> bytes:
+        """Return the known delays of changes that this reader missed; have the others reported.
+
+        The frames that are kept may not contain these delays any more.
+        """
+        return self._hub.delays.report(filter(self._matches, changes))
+
+    def _matches(self, change: RenderedChange) -> bool:
+        return not self._wanted or self._wanted.matches(change, self._audience)
 
     def _frame(self, entry: RingEntry) -> bytes:
-        if self._wanted and not self._wanted.matches(entry.change, self._audience):
+        if not self._matches(entry.change):
             return b""
         return frame("change", entry.change.data[self._audience], entry.position)
 

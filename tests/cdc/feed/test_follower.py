@@ -81,6 +81,18 @@ def test_the_start_includes_the_most_recent_changes(
     assert places(found) == expected
 
 
+def test_the_recent_changes_are_in_time_order_and_each_partition_in_its_own() -> None:
+    """Kafka returns all records of one partition before those of another."""
+    broker = MemoryBroker(partition_count=2)
+    for source, times in zip(SOURCES, [(1, 4, 3, 6), (2, 5, 7)], strict=True):
+        broker.logs[source] = [outgoing(change("c", time, time), TOPIC) for time in times]
+
+    found = start(Compacted(broker=broker, topic=TOPIC), 2_000)
+
+    keys = [shown.key for _, shown in found.recent if shown]
+    assert keys == ["1", "2", "4", "3", "5", "6", "7"]
+
+
 @pytest.mark.parametrize("most", [1, 3, 500])
 @pytest.mark.parametrize(
     ("removed", "offsets", "expected"),

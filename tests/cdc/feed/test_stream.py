@@ -488,6 +488,53 @@ def test_the_delay_of_a_change_from_before_the_first_reader_is_reported() -> Non
     play(scene)
 
 
+def test_changes_from_before_the_first_reader_are_in_time_order_with_all_their_delays() -> None:
+    """Kafka returns one partition after the other, so the newest changes are not read last."""
+
+    async def scene(world: World) -> None:
+        world.publish(400)
+        at = start(world)
+        new = FeedBounds.of(MemoryTail(broker=world.broker, topic=TOPIC).bounds()).end
+        world.publish(6)
+        world.delays = {Version(1, number): 0.02 for number in range(1, 407)}
+        everything, page = world.reader(at), world.reader(new)
+        await world.until(lambda: len(everything.places) == 406 and len(page.places) == 6)
+        await world.until(lambda: reported(page) >= set(page.places))
+        for reader in (everything, page):
+            times = [change["at"] for change in reader.named("change")]
+            assert times == sorted(times)
+
+    play(scene, recent=2_000)
+
+
+@pytest.mark.parametrize("memory", [4_000, 3])
+def test_a_reader_that_was_away_for_long_gets_the_delays_of_what_it_missed(memory: int) -> None:
+    """The frames with these delays are no longer kept: a page was hidden for some minutes."""
+
+    async def scene(world: World) -> None:
+        first = world.reader()
+        await world.until(lambda: bool(first.named("here")))
+        at = first.last_id
+        world.delays = {Version(1, number): 0.02 for number in range(1, 41)}
+        world.publish(40)
+        await world.until(lambda: len(reported(first)) == 40)
+        world.hub.delays._frames.clear()
+        again = world.reader(at)
+        await world.until(lambda: len(again.places) == 40)
+        await world.until(lambda: reported(again) == set(again.places))
+
+    play(scene, memory)
+
+
+def reported(frames: Frames) -> set[tuple[int, int]]:
+    """Return the partition and offset of each change whose delay was reported."""
+    return {
+        (partition, offset)
+        for frame in frames.named("applied")
+        for partition, offset, _ in frame["changes"]
+    }
+
+
 def test_the_tail_ends_after_the_last_reader() -> None:
     async def scene(world: World) -> None:
         reader = world.reader()

@@ -44,6 +44,8 @@ _PURPOSES = {
     "Collections": "The copies of all rows, written together.",
 }
 _PAUSED, _WAITING = "Paused", "Waiting"
+_USUAL_SECONDS = 2.0
+"""Under steady traffic, some changes are always in transit; a stage with younger ones is healthy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ def _outbox(name: str, status: Status) -> Stage:
     rows, oldest = status.outbox.rows, status.outbox_seconds
     return Stage(
         name=name,
-        health=_queue_health(rows, late=status.outbox_late),
+        health=_queue_health(rows, oldest, late=status.outbox_late),
         value=f"{rows:,}",
         unit=_noun(rows, "change queued", "changes queued"),
         note=f"the oldest change is {oldest:.1f} s old" if rows else "",
@@ -139,7 +141,7 @@ def _topic(name: str, status: Status) -> Stage:
     health = Health.BUSY
     if status.lags is not None:
         records = sum(lag.records for lag in status.lags)
-        health = _queue_health(records, late=status.kafka_late)
+        health = _queue_health(records, _kafka_seconds(status), late=status.kafka_late)
         age = f", the oldest record is {status.kafka_seconds:.1f} s old" if records else ""
         partitions = _noun(len(status.lags), "1 partition", f"{len(status.lags)} partitions")
         note = f"in {partitions}{age}"
@@ -174,7 +176,7 @@ def _collections(name: str, status: Status) -> Stage:
     rows = sum(table.rows for table in status.tables)
     counts = {count for table in status.tables for count in table.documents.values()}
     collections = sum(len(table.documents) for table in status.tables)
-    health = Health.GOOD if status.equal else Health.BUSY
+    health = Health.GOOD if status.equal or _is_usual(status) else Health.BUSY
     health = Health.BAD if _is_found(status, Part.COLLECTIONS) else health
     return Stage(
         name=name,
@@ -223,10 +225,27 @@ def _process_health(status: Status, part: Part, *, running: bool) -> Health:
     return Health.GOOD if running else Health.IDLE
 
 
-def _queue_health(waiting: int, *, late: bool) -> Health:
+def _queue_health(waiting: int, seconds: float | None, *, late: bool) -> Health:
+    """Return the health of a queue; `seconds` is the age of its oldest change, if it is known."""
     if not waiting:
         return Health.GOOD
-    return Health.BAD if late else Health.BUSY
+    if late:
+        return Health.BAD
+    return Health.GOOD if seconds is not None and seconds <= _USUAL_SECONDS else Health.BUSY
+
+
+def _kafka_seconds(status: Status) -> float | None:
+    """Return the age of the oldest record that is not applied; None if it could not be read."""
+    if status.lags is None or any(lag.seconds is None for lag in status.lags):
+        return None
+    return status.kafka_seconds
+
+
+def _is_usual(status: Status) -> bool:
+    """Return whether changes that were saved just now explain the difference of the counts."""
+    ages = (status.outbox_seconds if status.outbox else None, _kafka_seconds(status))
+    young = all(age is not None and age <= _USUAL_SECONDS for age in ages)
+    return young and status.missing is None and not status.paused
 
 
 def _noun(count: int, one: str, many: str) -> str:

@@ -124,6 +124,36 @@ def test_a_pause_is_the_only_cause_that_a_paused_pipeline_shows() -> None:
     assert (later.label, later.tone) == ("Unknown", "neutral")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "label"), [(0.1, "Healthy"), (2.0, "Healthy"), (2.1, "Catching up")]
+)
+def test_steady_traffic_does_not_change_the_state_of_a_stage(seconds: float, label: str) -> None:
+    unequal = (TableCount(table="t", rows=9, documents={"a": 8}),)
+    one = Depth(rows=1, oldest_ms=0)
+    status = healthy_status(
+        outbox=one, outbox_seconds=seconds, lags=(lag(1, seconds),), tables=unequal
+    )
+
+    outbox, _, topic, _, collections, _ = StageRenderer().stages(status, 0.0)
+
+    assert [each.label for each in (outbox, topic, collections)] == [label] * 3
+    assert f"{outbox.value} {outbox.unit}" == "1 change queued"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lags": (replace(lag(1, 0.0), seconds=None),)},
+        {"tables": (TableCount(table="t", rows=9, documents={"a": 4}),)},
+    ],
+    ids=["the age is unknown", "the difference is larger"],
+)
+def test_what_the_traffic_does_not_explain_is_catching_up(change: dict[str, Any]) -> None:
+    unequal = (TableCount(table="t", rows=9, documents={"a": 8}),)
+    status = healthy_status(**{"lags": (lag(1, 0.1),), "tables": unequal, **change})
+    assert health(status)["Collections"] is not Health.GOOD
+
+
 def test_each_stage_says_what_it_is_for() -> None:
     *stages, canary = StageRenderer().stages(healthy_status(), 0.0)
     assert all(stage.purpose.endswith(".") for stage in stages)

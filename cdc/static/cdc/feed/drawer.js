@@ -7,7 +7,9 @@ const drawer = byId("drawer");
 const problem = byId("drawer-problem");
 const copyButton = byId("copy");
 const PARTS = ["drawer-facts", "drawer-links", "drawer-fields"];
-const FAILED = "The details could not be loaded. Close this window and try again.";
+const FAILED = "The details could not be loaded.";
+// Below this width, a row is narrow and its title is in the middle of it.
+const narrow = matchMedia("(max-width: 63.99rem)");
 let row = null;
 let text = "";
 let change = null;
@@ -23,6 +25,7 @@ function clear() {
   text = "";
   change = null;
   problem.hidden = true;
+  byId("drawer-message").hidden = false;
   copyButton.textContent = "Copy JSON";
   byId("drawer-json").textContent = "Loading…";
   PARTS.forEach((id) => byId(id).replaceChildren());
@@ -47,8 +50,8 @@ function show(place) {
 }
 
 function fail(sentence) {
-  byId("drawer-json").textContent = "";
-  problem.textContent = sentence || FAILED;
+  byId("drawer-message").hidden = true;
+  byId("drawer-sentence").textContent = sentence || FAILED;
   problem.hidden = false;
 }
 
@@ -120,11 +123,14 @@ function closed() {
   if (row?.isConnected) focusOn(row);
 }
 
+// On a phone, the link to the story is a part of the row, because the drawer has the same link.
+const isPartOfRow = (link) => link.matches("[data-json-link]") || narrow.matches;
+
 function clicked(event) {
   const found = event.target.closest("#changes > [data-change]");
   const link = event.target.closest("a");
   if (!found || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  if (link && !link.matches("[data-json-link]")) return;
+  if (link && !isPartOfRow(link)) return;
   if (!link && !getSelection().isCollapsed) return;
   event.preventDefault();
   open(found);
@@ -136,6 +142,10 @@ export function prepareDrawer() {
   drawer.addEventListener("close", closed);
   drawer.addEventListener("click", (event) => event.target === drawer && drawer.close());
   byId("drawer-close").addEventListener("click", () => drawer.close());
+  byId("drawer-retry").addEventListener("click", () => {
+    loaded = load(row.dataset.change);
+    byId("drawer-title").focus();
+  });
   byId("drawer-newer").addEventListener("click", () => move(-1));
   byId("drawer-older").addEventListener("click", () => move(1));
   copyButton.addEventListener("click", copy);

@@ -20,8 +20,9 @@ from cdc.wire.records import Record
 LONGEST_VALUE = 160
 """The number of characters of a value that the list shows; the details show the whole value."""
 _MOST_FIELDS = 8
-_ROW_LENGTH, _SEPARATORS = 28, 4
-"""The number of characters for changed fields in a row, and for the separators of a field."""
+_ROW_LENGTH, _SEPARATORS, _COUNT = 34, 4, 8
+"""The number of characters for changed fields in a row, for the separators of a field, and for the
+count of the fields that do not fit."""
 _LONGEST_TITLE, _LONGEST_NAME = 120, 100
 _LONGEST_REASON = 300
 _LONGEST_RAW = 10_000
@@ -178,7 +179,10 @@ def _data(
 def _fitting(values: list[tuple[str, str | None, str | None]]) -> int:
     """Return how many fields fit into a row; the first is always shown, with long values cut."""
     lengths = [sum(len(part or "none") for part in each) + _SEPARATORS for each in values]
-    return max(sum(total <= _ROW_LENGTH for total in accumulate(lengths)), min(len(values), 1))
+    totals = list(accumulate(lengths))
+    if not totals or totals[-1] <= _ROW_LENGTH:
+        return len(totals)
+    return max(sum(total <= _ROW_LENGTH - _COUNT for total in totals), 1)
 
 
 def _unrecognised(record: Record, reason: str) -> RenderedChange:

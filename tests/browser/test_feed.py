@@ -456,7 +456,7 @@ def test_the_drawer_shows_each_field_before_and_after(page: Page, topic: Topic) 
     topic.send([outgoing(update(2, 90, diggs=9, title=title), topic.name)])
     row = page.locator(ROWS).filter(has_text="bold")
     expect(row.locator("[data-fields]")).to_contain_text("title a story → <b>bold</b>")
-    expect(row.locator("[data-further]")).to_have_text("+1")
+    expect(row.locator("[data-further]")).to_have_text("+1 field")
     expect(row.locator("[data-rest]")).to_contain_text(re.compile(r"diggs \d+ → 9"))
     row.locator("[data-op]").click()
     changed = drawer_of(page).get_by_role("table", name="Changed fields")
@@ -732,26 +732,26 @@ def test_what_is_read_does_not_move(page: Page, topic: Topic) -> None:
 
 CUT = """(rows) => rows.flatMap((row) => {
   const cell = row.querySelector(".sf-cell-what").getBoundingClientRect();
-  return [...row.querySelectorAll("ins, .sf-further")].filter((each) => {
+  return [...row.querySelectorAll("del, ins, .sf-further")].filter((each) => {
     const { width, right, bottom } = each.getBoundingClientRect();
     const isInside = right <= cell.right + 1 && bottom <= cell.bottom + 1;
     return width && !(isInside && each.scrollWidth <= each.clientWidth + 1);
   }).map((each) => `${row.dataset.change} ${each.textContent}`);
 })"""
-"""The new values and the counts of further fields that are not completely visible."""
+"""The values and the counts of further fields that are not completely visible."""
 
 
 @pytest.mark.parametrize(
     ("wanted", "shown_fields", "further"),
-    [(DESK, ["comments", "diggs"], "+1"), (PHONE, ["comments"], "+2")],
+    [(DESK, ["comments", "diggs"], "+1 field"), (PHONE, ["comments"], "+2 fields")],
 )
-def test_new_values_are_never_cut_and_the_other_fields_are_counted(
+def test_short_values_are_never_cut_and_the_other_fields_are_counted(
     page: Page, topic: Topic, wanted: dict[str, int], shown_fields: list[str], further: str
 ) -> None:
     size(page, wanted)
-    event = update(2, 90, comments=12, diggs=345, status="rejected")
+    event = update(2, 90, comments=9, diggs=45, status="rejected")
     topic.send([outgoing(event, topic.name)])
-    row = page.locator(ROWS).filter(has=page.locator("ins", has_text="345"))
+    row = page.locator(ROWS).filter(has=page.locator("ins", has_text="45"))
     expect(row.locator(".sf-field:visible")).to_have_text(shown_fields)
     expect(row.locator(".sf-further:visible")).to_have_text(further)
     assert row.evaluate_all(CUT) == []
@@ -760,10 +760,10 @@ def test_new_values_are_never_cut_and_the_other_fields_are_counted(
     event = update(3, 91, title=new, diggs=9)
     event = replace(event, before={**(event.before or {}), "title": old})
     topic.send([outgoing(event, topic.name)])
-    changed = page.locator(ROWS).filter(has_text=new).locator("ins")
-    expect(changed).to_have_text(new.strip())
-    width = changed.bounding_box() or {"width": 0.0}
-    assert width["width"] >= 80, "a reader cannot see the new title"
+    changed = page.locator(ROWS).filter(has_text=new)
+    expect(changed.locator("ins")).to_have_text(new.strip())
+    width = changed.locator("del").bounding_box() or {"width": 0.0}
+    assert width["width"] >= 70, "a reader cannot see the old title"
     counted = page.locator(ROWS).filter(has_text=new).locator(".sf-further")
     place, column = counted.bounding_box(), counted.locator("xpath=ancestor::td").bounding_box()
     assert place
@@ -774,6 +774,32 @@ def test_new_values_are_never_cut_and_the_other_fields_are_counted(
     expect(row.locator(".sf-field:visible")).to_have_text(shown_fields)
     expect(row.locator(".sf-further:visible")).to_have_text(further)
     assert row.evaluate_all(CUT) == []
+
+
+def test_on_a_phone_a_tap_anywhere_in_a_row_opens_its_details(page: Page) -> None:
+    title = page.locator(ROWS).first.locator("[data-page]")
+    size(page, PHONE)
+    title.click()
+    expect(drawer_of(page).get_by_role("link", name="Open the story")).to_be_visible()
+    page.keyboard.press("Escape")
+    size(page, DESK)
+    title.click()
+    expect(page).to_have_url(re.compile(r"/stories/\d+/$"))
+
+
+def test_details_that_cannot_be_loaded_can_be_tried_again(page: Page, visitor: Visitor) -> None:
+    page.route(re.compile(r"/feed/\d+/\d+/$"), lambda route: route.abort())
+    page.locator(ROWS).first.locator("[data-op]").click()
+    drawer = drawer_of(page)
+    expect(drawer).to_contain_text("The details could not be loaded.")
+    expect(drawer.get_by_role("button", name="Copy JSON")).to_be_hidden()
+    expect(page.locator("#drawer-json")).to_be_hidden()
+    page.unroute(re.compile(r"/feed/\d+/\d+/$"))
+    drawer.get_by_role("button", name="Try again").click()
+    expect(page.locator("#drawer-json")).to_contain_text('"offset"')
+    expect(drawer.get_by_role("button", name="Try again")).to_be_hidden()
+    assert len(visitor.complaints) == 1
+    visitor.complaints.clear()
 
 
 def test_the_chip_all_is_on_until_an_operation_is_chosen(page: Page) -> None:

@@ -95,7 +95,9 @@ def test_long_values_are_cut_and_control_characters_escaped() -> None:
     [
         ({"diggs": 59, "comments": 11}, ["diggs", "comments"], 0),
         ({"title": "A headline that is much longer than a row", "diggs": 9}, ["title"], 1),
-        ({"status": "rejected", "diggs": 100, "comments": 5}, ["diggs", "comments"], 1),
+        ({"diggs": 1_001, "comments": 102}, ["diggs", "comments"], 0),
+        ({"status": "rejected", "diggs": 99, "comments": 5}, ["diggs", "comments"], 1),
+        ({"status": "rejected", "diggs": 100, "comments": 5}, ["comments"], 2),
     ],
 )
 def test_only_whole_fields_are_shown_and_the_others_are_counted(

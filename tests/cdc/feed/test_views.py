@@ -218,7 +218,7 @@ def test_a_jump_to_a_time_prefers_the_history(
     shown = page(worker, "?time=2025-11-24T16:00")
     assert "come from the history" in shown
     assert "#77" in shown
-    assert "replicated in 17 ms" in shown
+    assert "delay 17 ms" in shown
 
 
 def test_a_page_of_the_history_continues_in_both_directions(

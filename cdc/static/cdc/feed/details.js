@@ -63,14 +63,14 @@ export function leadOf(row) {
 }
 
 export function factsOf(change, row) {
-  const known = row.querySelector("[data-delay]").textContent.replace("–", "");
+  const known = part(row, "delay").textContent.replace("–", "");
   const delay = row.querySelector("[data-delay] > [aria-hidden]")?.textContent;
   const facts = [
     ["Time", change.ts_ms && fullTime(new Date(change.ts_ms))],
     ["User", change.user_name ? `${change.user_name} (${change.user})` : change.user],
     ["Position", `partition ${change.partition}, offset ${change.offset}`],
     ["Version", change.version && `epoch ${change.version[0]}, outbox row ${change.version[1]}`],
-    ["Replicated", delay ? `in ${delay}` : known],
+    ["Delay", delay ?? known],
     ["Problem", change.why],
   ];
   return facts

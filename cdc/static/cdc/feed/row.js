@@ -10,19 +10,26 @@ export function valueOf(text) {
   return text === null ? element("i", "", "none") : element("bdi", "", text);
 }
 
-function fieldOf([name, before, after]) {
+function fieldOf([name, before, after], title) {
   const arrow = element("span", "sf-arrow", "→");
   arrow.setAttribute("aria-hidden", "true");
   const [old, now] = [element("del", "", valueOf(before)), element("ins", "", valueOf(after))];
-  return element("span", "sf-field-change", element("span", "sf-field", name), " ", old, " ", arrow, " ", now);
+  const kind = after === title ? "sf-field-change sf-field-repeats" : "sf-field-change";
+  return element("span", kind, element("span", "sf-field", name), " ", old, " ", arrow, " ", now);
 }
 
 // The number of changed fields for which the row has no room. A narrow window shows only one field.
 function moreOf({ fit = 0, rest = 0 }) {
   const several = fit > 1;
-  const narrow = several ? [element("span", "sf-further sf-further-narrow", `+${rest + fit - 1}`)] : [];
-  const wide = rest ? [element("span", several ? "sf-further sf-further-wide" : "sf-further", `+${rest}`)] : [];
+  const narrow = several ? [countOf(rest + fit - 1, "sf-further-narrow")] : [];
+  const wide = rest ? [countOf(rest, several ? "sf-further-wide" : "")] : [];
   return [...narrow, ...wide];
+}
+
+function countOf(fields, width) {
+  const count = element("span", `sf-further ${width}`, `+${plural(fields, "field")}`);
+  count.title = plural(fields, "more changed field");
+  return count;
 }
 
 // The fields for which the row has no room, for screen readers.
@@ -61,7 +68,7 @@ function showPlace(row, place) {
 }
 
 export function showDelay(row, milliseconds) {
-  const spoken = element("span", "visually-hidden", `replicated in ${milliseconds} ms`);
+  const spoken = element("span", "visually-hidden", `delay ${milliseconds} ms`);
   const shown = element("span", "", `${(milliseconds / 1000).toFixed(2)} s`);
   shown.setAttribute("aria-hidden", "true");
   part(row, "delay").replaceChildren(spoken, shown);
@@ -79,7 +86,8 @@ export function rowOf(change) {
   part(row, "title").textContent = kind === "x" ? "" : change.title || "Untitled";
   if (change.page) part(row, "page").setAttribute("href", change.page);
   part(row, "key").textContent = kind === "x" ? "" : `#${change.key}`;
-  part(row, "fields").replaceChildren(...(change.fields ?? []).slice(0, change.fit).map(fieldOf));
+  const fitting = (change.fields ?? []).slice(0, change.fit);
+  part(row, "fields").replaceChildren(...fitting.map((field) => fieldOf(field, change.title)));
   part(row, "further").replaceChildren(...moreOf(change));
   part(row, "rest").replaceChildren(...restOf(change));
   part(row, "note").textContent = noteOf(change);

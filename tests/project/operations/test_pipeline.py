@@ -48,7 +48,7 @@ def test_it_names_what_is_unreachable(worker: Client, monkeypatch: pytest.Monkey
     assert "sf-bad" in page
 
 
-def test_the_latency_is_in_milliseconds(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_delay_is_in_milliseconds(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     status = healthy_status(delays=Delays(changes=9, p50=0.0214, p95=1.2, p99=1.25))
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
     page = worker.get("/operations/").content.decode()

@@ -6,6 +6,8 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.generic import FormView
 
 from cdc.pages import RefusalMixin
@@ -14,11 +16,16 @@ from project.operations.access import ActorsMixin
 _LONGEST_REASON = 2_000
 
 
+def optional(label: str) -> SafeString:
+    """Return the label of a field that may be left empty."""
+    return format_html('{} <span class="sf-optional">(optional)</span>', label)
+
+
 class ReasonForm(forms.Form):
     """An optional reason for the operator log."""
 
     why = forms.CharField(
-        label="Why",
+        label=optional("Why"),
         max_length=_LONGEST_REASON,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
@@ -33,6 +40,7 @@ class RequiredReasonForm(ReasonForm):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["why"].required = True
+        self.fields["why"].label = "Why"
 
 
 class ConfirmView(ActorsMixin, RefusalMixin, FormView[Any]):
@@ -43,7 +51,11 @@ class ConfirmView(ActorsMixin, RefusalMixin, FormView[Any]):
     title = ""
     lead = ""
     """What will happen, in a sentence or two."""
+    warning = ""
+    """What is easily overlooked and cannot be undone."""
     button = ""
+    cancel = "Cancel"
+    """The text of the link that leaves the page without the action."""
     back = "operations"
     """The URL name of the page that links to this page."""
     level = messages.SUCCESS
@@ -60,7 +72,8 @@ class ConfirmView(ActorsMixin, RefusalMixin, FormView[Any]):
         return reverse(self.back)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        texts = {"title": self.title, "lead": self.lead, "button": self.button}
+        names = ("title", "lead", "warning", "button", "cancel")
+        texts = {name: getattr(self, name) for name in names}
         return super().get_context_data(**texts, back=self.back_url(), **context)
 
     def form_valid(self, form: Any) -> HttpResponse:

@@ -29,7 +29,7 @@ from cdc.operations import (
     visible_conditions,
 )
 from project.operations.access import ReadersMixin, may_act
-from project.operations.confirm import ConfirmView, ReasonForm
+from project.operations.confirm import ConfirmView, ReasonForm, optional
 from users.roles import audience_of
 
 _UNFINISHED = (JobState.WAITING, JobState.RUNNING)
@@ -144,7 +144,7 @@ class ReconcileView(RequestJobView):
         "This job compares every row with its documents in MongoDB, while writes continue. It "
         "changes nothing."
     )
-    button = "Compare"
+    button = "Reconcile"
 
 
 class RepairView(RequestJobView):
@@ -157,7 +157,7 @@ class RepairView(RequestJobView):
         "that differs from one of its documents is resent through the outbox, and all of its "
         "documents are replaced. Documents without a row are deleted."
     )
-    button = "Compare and repair"
+    button = "Reconcile and repair"
 
 
 class SelectionForm(ReasonForm):
@@ -165,12 +165,12 @@ class SelectionForm(ReasonForm):
 
     model = forms.ChoiceField(label="Model", required=False)
     where = forms.CharField(
-        label="Only rows with",
+        label=optional("Only rows with"),
         required=False,
         max_length=1_000,
         widget=forms.Textarea(attrs={"rows": 2, "placeholder": "status=popular"}),
         help_text="Enter one field=value per line. A row must match all lines. If you enter "
-        "nothing, every row is sent, and documents without a row are removed.",
+        "nothing, every row is sent.",
     )
     field_order = ("model", "where", "why")
 
@@ -206,6 +206,7 @@ class CountView(RequestJobView):
         "A dry run counts what the snapshot would insert, update and remove in each collection. "
         "You see the counts before anything is sent."
     )
+    warning = "A snapshot of every row also removes the documents that have no row."
     button = "Count"
 
     def arguments(self, form: Any) -> dict[str, Any]:
@@ -249,6 +250,7 @@ class CancelView(ConfirmView):
     """Cancels a job."""
 
     button = "Cancel the job"
+    cancel = "Keep the job"
 
     @cached_property
     def job(self) -> Job:

@@ -222,7 +222,7 @@ def test_a_job_is_started_and_its_end_is_seen(visitor: Visitor, people: dict[str
     visitor.log_in(people["technical_worker"])
     visitor.open("/operations/jobs/")
     press(page, "Reconcile…")
-    page.get_by_role("button", name="Compare").press("Enter")
+    page.get_by_role("button", name="Reconcile", exact=True).press("Enter")
     expect(page.get_by_role("heading", name="Reconciliation, job")).to_be_visible()
     expect(page.get_by_text("runs one job at a time")).to_be_visible()
     now = timezone.now()

@@ -39,6 +39,15 @@ def test_a_snapshot_is_counted_before_it_is_started(worker: Client) -> None:
     assert log[1] == ("snapshot", f"job {started.pk}: stories_story with status=popular")
 
 
+def test_a_form_marks_what_is_optional_and_warns_of_deletions(worker: Client) -> None:
+    snapshot = worker.get("/operations/jobs/snapshot/").content.decode()
+    assert snapshot.count("(optional)</span>") == 2
+    assert "also removes the documents that have no row." in snapshot
+    repair = worker.get("/operations/jobs/repair/").content.decode()
+    assert ">Reconcile and repair</button>" in repair
+    assert ">Cancel</a>" in repair
+
+
 def test_a_job_is_watched_and_cancelled(worker: Client, manager: Client) -> None:
     worker.post("/operations/jobs/repair/", {"why": "<i>why</i>"})
     job = Job.objects.get()
@@ -52,6 +61,7 @@ def test_a_job_is_watched_and_cancelled(worker: Client, manager: Client) -> None
     assert "25%" in live.content.decode()
     confirmation = worker.get(f"/operations/jobs/{job.pk}/cancel/").content.decode()
     assert f"<h1>Cancel job {job.pk}</h1>" in confirmation
+    assert ">Keep the job</a>" in confirmation
     page = worker.post(f"/operations/jobs/{job.pk}/cancel/", {}, follow=True)
     assert "Cancelling" in page.content.decode()
     assert "Cancel the job" not in page.content.decode()

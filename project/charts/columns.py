@@ -114,12 +114,14 @@ def column_chart(
     summary: str,
     before: Sequence[int] = (),
     unfinished: str = "",
+    marked: Sequence[int] | None = None,
 ) -> ColumnChart:
     """Return a chart with a column for each of the `labels`, in which the `series` are stacked.
 
     `titles` are the tooltips of the columns. `before` contains, for each column, the total in the
     previous period; it may be empty. The other sequences have the same length, and no value is
     negative. `unfinished` is the label of the last column if its interval has not ended yet.
+    `marked` are the columns whose labels are shown; by default, a few at equal distances.
     """
     stacks = [tuple(accumulate(column)) for column in zip(*(s.values for s in series), strict=True)]
     totals = [stack[-1] for stack in stacks]
@@ -138,7 +140,7 @@ def column_chart(
         ),
         ticks=ticks(values, HEIGHT),
         slots=tuple(Slot(place * STEP, title) for place, title in enumerate(titles)),
-        marks=_marks(labels, unfinished),
+        marks=_marks(labels, unfinished, marked),
         peaks=_peaks(totals, peaks),
         breaks="".join(_break(place) for place in peaks),
         line_is_cut=max(before, default=0) > top,
@@ -184,9 +186,11 @@ def _peaks(totals: Sequence[int], places: Sequence[int]) -> tuple[Mark, ...]:
     )
 
 
-def _marks(labels: Sequence[str], unfinished: str) -> tuple[Mark, ...]:
+def _marks(
+    labels: Sequence[str], unfinished: str, marked: Sequence[int] | None
+) -> tuple[Mark, ...]:
     apart = max(-(-len(labels) // _MARKS), 1)
-    places = list(range(0, len(labels), apart))
+    places = list(range(0, len(labels), apart) if marked is None else marked)
     marks = [
         Mark(labels[place], _centre(place, len(labels)), number % 2 == 1)
         for number, place in enumerate(places)

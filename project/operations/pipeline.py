@@ -6,6 +6,7 @@ from django.views.generic import TemplateView
 
 from project.operations.access import ReadersMixin, may_act
 from project.operations.feed_health import feed_health
+from project.operations.products import database_name
 from project.operations.rates import read_rates, read_stage_charts
 from project.operations.stages import StageRenderer
 from project.operations.verdicts import verdict_of
@@ -35,6 +36,7 @@ class PipelineMixin(ReadersMixin, TemplateView):
             rates=read_rates(),
             may_act=may_act(self.request),
             sees_people=audience.sees_people,
+            database=database_name(),
             deployment=feed_state.deployment.get().value or (),
         )
 

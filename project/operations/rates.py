@@ -9,6 +9,7 @@ from project.charts.sparkline import Sparkline, sparkline
 from project.pages import feed_state
 
 _MINUTES = feed_state.RATE_SECONDS / 60
+_MARK_MINUTES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,8 @@ def rates_of(rates: list[float], until: datetime) -> Rates:
         titles=[f"{label} UTC: {n:,}" for label, n in zip(labels, counts, strict=True)],
         summary=f"Changes per minute in the last hour: {counts[-1]:,} in the last minute, "
         f"{max(counts):,} at most, {total:,} in total",
+        # A label below the last column would not fit into the page.
+        marked=[n for n, each in enumerate(begins[:-1]) if each.minute % _MARK_MINUTES == 0],
     )
     return Rates(chart=chart, now=now, most=most, total=total)
 

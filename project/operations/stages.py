@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cdc.operations import Part, Status
+from project.operations.products import product_of
 from project.pages.feed_state import FRESH_SECONDS
 
 
@@ -45,7 +46,7 @@ _PURPOSES = {
 }
 _PAUSED, _WAITING = "Paused", "Waiting"
 _USUAL_SECONDS = 2.0
-"""Under steady traffic, some changes are always in transit; a stage with younger ones is healthy."""
+"""Under steady traffic, there are always changes in transit. These young ones are healthy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,11 @@ class Stage:
     def purpose(self) -> str:
         """What the stage is for."""
         return _PURPOSES.get(self.name, "")
+
+    @property
+    def product(self) -> str:
+        """The product that runs or stores the stage."""
+        return product_of(self.name)
 
     @property
     def tone(self) -> str:

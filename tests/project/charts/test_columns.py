@@ -51,7 +51,7 @@ def test_an_exceptional_column_has_a_break_and_its_number() -> None:
     assert upper == "M51 100V0h8V100z"
     html, root = drawn(found)
     assert "sf-chart-break" in html
-    assert "A column with a break is higher than the scale." in html
+    assert "Columns with a break are taller than the scale." in html
     assert [each.text for each in root.iter("text") if each.get("class") == "sf-chart-peak"] == [
         "1,400"
     ]
@@ -115,6 +115,17 @@ def test_a_drawing_has_a_name_tooltips_and_no_style() -> None:
     assert "style" not in html
 
 
+def test_the_labels_below_the_columns_can_be_chosen() -> None:
+    minutes = [f"10:{minute}" for minute in range(10, 20)]
+    found = column_chart(
+        [Series("Changes", [1] * 10)], labels=minutes, titles=minutes, summary="", marked=(0, 5)
+    )
+    assert [(mark.text, mark.place) for mark in found.marks] == [
+        ("10:10", "5.00%"),
+        ("10:15", "55.00%"),
+    ]
+
+
 def test_an_empty_chart_is_drawn() -> None:
     empty = column_chart([], labels=[], titles=[], summary="No stories.")
     assert (empty.width, [tick.text for tick in empty.ticks]) == (10, ["0", "1"])
@@ -135,7 +146,7 @@ def test_a_line_that_does_not_fit_on_the_scale_is_explained() -> None:
     assert cut.line.endswith(" 195,0")
     html = render_to_string("charts/columns.html", {"chart": cut})
     assert note in html
-    assert "A column with a break" not in html
+    assert "Columns with a break" not in html
     assert note not in render_to_string(
         "charts/columns.html", {"chart": chart([[10] * 20], before=(12,) * 20)}
     )

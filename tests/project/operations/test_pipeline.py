@@ -1,13 +1,17 @@
 """The Pipeline page."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 
 from cdc.doctor.check import warning
 from cdc.status.facts import CanaryStatus, Trouble
 from cdc.status.latency import Delays
+from project.operations import products
+from project.operations.products import database_name
 from project.pages import feed_state
 from project.templatetags.sentences import coded
 from tests.support.latest import patient
@@ -53,13 +57,30 @@ def test_the_delay_is_in_milliseconds(worker: Client, monkeypatch: pytest.Monkey
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
     page = worker.get("/operations/").content.decode()
     assert ">21 ms<" in page
-    assert "p95 1,200 ms, p99 1,250 ms" in page
+    assert ">p95 1,200 ms,</span> <span" in page
+    assert ">p99 1,250 ms</span>" in page
 
 
 def test_each_stage_shows_its_last_hour(worker: Client) -> None:
     page = worker.get("/operations/state/").content.decode()
     assert page.count('class="sf-chart-spark') == 5
     assert "Changes saved per minute in the last hour: 0 in the last minute, 0 at most" in page
+
+
+def test_each_stage_and_each_table_names_its_product(
+    worker: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> str:
+        raise OperationalError
+
+    page = worker.get("/operations/").content.decode()
+    names = re.findall(r"sf-part-product\">([^<]*)<", page)
+    assert names == [connection.display_name, "Django", "Kafka", "Django", "MongoDB"]
+    assert f"stories_story</span></th><td>{connection.display_name}</td>" in page
+    assert page.count("</span></th><td>MongoDB</td>") == 2
+
+    monkeypatch.setattr(products, "_display_name", lost)
+    assert database_name() == "MySQL"
 
 
 def test_a_canary_that_never_arrived(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:

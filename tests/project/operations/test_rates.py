@@ -24,6 +24,12 @@ def test_the_chart_has_a_column_for_each_minute() -> None:
     )
 
 
+def test_the_labels_are_at_full_ten_minutes() -> None:
+    rates = rates_of([1.0] * 60, datetime(2026, 1, 2, 18, 53, 20, tzinfo=UTC))
+    labels = [mark.text for mark in rates.chart.marks]
+    assert labels == ["18:00", "18:10", "18:20", "18:30", "18:40", "18:50"]
+
+
 def test_rates_that_cannot_be_read_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed_state, "rates", patient(lambda: None))
     assert read_rates() is None

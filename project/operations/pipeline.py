@@ -6,9 +6,8 @@ from django.views.generic import TemplateView
 
 from project.operations.access import ReadersMixin, may_act
 from project.operations.feed_health import feed_health
-from project.operations.products import database_name
 from project.operations.rates import read_rates, read_stage_charts
-from project.operations.stages import StageRenderer
+from project.operations.stages import StageRenderer, database_name
 from project.operations.verdicts import verdict_of
 from project.pages import feed_state
 from users.models import UserType

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
+
+from django.db import Error, connection
 
 from cdc.operations import Part, Status
-from project.operations.products import product_of
 from project.pages.feed_state import FRESH_SECONDS
 
 
@@ -44,6 +47,8 @@ _PURPOSES = {
     "Consumers": "Apply the changes to MongoDB.",
     "Collections": "The copies of all rows, written together.",
 }
+_PRODUCTS = {"Topic": "Kafka", "Collections": "MongoDB"}
+_USUAL_DATABASE, _USUAL_PRODUCT = "MySQL", "Django"
 _PAUSED, _WAITING = "Paused", "Waiting"
 _USUAL_SECONDS = 2.0
 """Under steady traffic, there are always changes in transit. These young ones are healthy."""
@@ -77,7 +82,9 @@ class Stage:
     @property
     def product(self) -> str:
         """The product that runs or stores the stage."""
-        return product_of(self.name)
+        if self.name == "Outbox":
+            return database_name()
+        return _PRODUCTS.get(self.name, _USUAL_PRODUCT)
 
     @property
     def tone(self) -> str:
@@ -218,6 +225,18 @@ _STAGES: Mapping[str, Callable[[str, Status], Stage]] = {
     "Collections": _collections,
     "Canary": _canary,
 }
+
+
+def database_name() -> str:
+    """Return the name of the database. Only a connection shows whether MySQL is MariaDB."""
+    with suppress(Error):
+        return _display_name()
+    return _USUAL_DATABASE
+
+
+@cache
+def _display_name() -> str:
+    return connection.display_name
 
 
 def _is_found(status: Status, part: Part) -> bool:

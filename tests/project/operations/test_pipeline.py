@@ -10,8 +10,8 @@ from django.test import Client
 from cdc.doctor.check import warning
 from cdc.status.facts import CanaryStatus, Trouble
 from cdc.status.latency import Delays
-from project.operations import products
-from project.operations.products import database_name
+from project.operations import stages
+from project.operations.stages import database_name
 from project.pages import feed_state
 from project.templatetags.sentences import coded
 from tests.support.latest import patient
@@ -79,7 +79,7 @@ def test_each_stage_and_each_table_names_its_product(
     assert f"stories_story</span></th><td>{connection.display_name}</td>" in page
     assert page.count("</span></th><td>MongoDB</td>") == 2
 
-    monkeypatch.setattr(products, "_display_name", lost)
+    monkeypatch.setattr(stages, "_display_name", lost)
     assert database_name() == "MySQL"
 
 

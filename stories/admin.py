@@ -19,17 +19,17 @@ from django.utils.text import Truncator
 from cdc.errors import Refused
 from cdc.operations import Audience, trace_row
 from cdc.pages import CONFIRMED, RefusalMessages, show_refusal
-from stories.bulk.admin import BulkChanges
-from stories.bulk.changes import replace_reason
-from stories.bulk.shown import SHOWN, Unseen, code_of
-from stories.forms import (
+from stories.admin_forms import (
     BulkEditForm,
     IndentedEncoder,
     JSONColumnField,
     NamedSplitDateTime,
-    RejectionForm,
     StoryForm,
 )
+from stories.bulk.admin import BulkChanges
+from stories.bulk.changes import replace_reason
+from stories.bulk.shown import SHOWN, Unseen, code_of
+from stories.forms import RejectionForm
 from stories.listing.admin_filters import MediaFilter, YearFilter
 from stories.models import Status, Story
 from stories.templatetags.stories import host, submitter

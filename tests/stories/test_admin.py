@@ -17,7 +17,7 @@ from django.utils import timezone
 from cdc.models import OutboxRecord
 from cdc.status.row_trace import RowTrace
 from stories.admin import StoryAdmin
-from stories.forms import IndentedEncoder, JSONColumnField
+from stories.admin_forms import IndentedEncoder, JSONColumnField
 from stories.models import Rejection, Status, Story
 from tests.support.fuzzing import Fields
 from tests.support.static_files import plain_static_files

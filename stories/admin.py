@@ -62,7 +62,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         ("Topic", {"fields": (("topic", "new_topic"),)}),
         ("Status", {"fields": ("status", "reason", "shown", "submit_date", "promote_date")}),
         ("Counters", {"fields": (("diggs", "comments"),)}),
-        ("Origin", {"fields": ("submitted_by", "source_id")}),
+        ("Origin", {"fields": ("named_submitter", "submitted_by", "source_id")}),
         (
             "Columns with JSON",
             {"classes": ("collapse",), "fields": ("user", "container", "thumbnail", "shorturl")},
@@ -90,12 +90,13 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         self, request: HttpRequest, obj: Story | None = None
     ) -> tuple[str, ...]:
         """Make the source id of a saved story read-only: imports use the id to find the story."""
-        return ("source_id", *_trace_fields(request)) if obj else ()
+        return ("named_submitter", "source_id", *_trace_fields(request)) if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Story | None = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
-        trace = ("Replication trace", {"fields": _trace_fields(request)})
-        return (*fieldsets, trace) if obj else fieldsets
+        if obj is None:
+            return [_without(each, "named_submitter") for each in fieldsets]
+        return (*fieldsets, ("Replication trace", {"fields": _trace_fields(request)}))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Return the values in the URL, except times: Django cannot show a time given as text."""
@@ -139,6 +140,13 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     def submitter(self, story: Story) -> str | None:
         name = submitter(story)
         return format_html("<bdi>{}</bdi>", Truncator(name).chars(40)) if name else None
+
+    @admin.display(description="Submitted by")
+    def named_submitter(self, story: Story) -> str:
+        """Return the submitter's whole name. An imported story has a name without an account."""
+        imported = " (imported)" if story.source_id and not story.submitted_by else ""
+        name = submitter(story)
+        return format_html("<bdi>{}</bdi>{}", name, imported) if name else "-"
 
     @admin.action(description="Approve selected stories", permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
@@ -234,6 +242,11 @@ def _refuse_unseen(key: int, code: str) -> None:
     stored = Story.objects.select_for_update().filter(pk=key).first()
     if stored and code and code != code_of(stored):
         raise Refused("The story was changed in the meantime. Reload this page, then decide again.")
+
+
+def _without(fieldset: Any, name: str) -> Any:
+    title, options = fieldset
+    return title, {**options, "fields": [each for each in options["fields"] if each != name]}
 
 
 def _minute(moment: datetime) -> str:

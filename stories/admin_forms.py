@@ -95,9 +95,11 @@ class StoryForm(TopicChoice):
     shown = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
+        labels = {"submitted_by": "Account"}
         help_texts = {
             "container": 'The section, as a JSON object with "name" and "short_name".',
             "source_id": "The id of an imported story; empty if a user submitted the story here.",
+            "submitted_by": "The id of the submitter's account; empty for an imported story.",
             "submit_date": "In UTC.",
             "promote_date": "In UTC.",
         }

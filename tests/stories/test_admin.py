@@ -615,3 +615,21 @@ def test_the_list_names_the_submitters_as_the_site_does(
     page = client.get(LIST).content.decode()
     assert page.count("<bdi>ann</bdi>") == len(stories) - 1
     assert page.count("<bdi>Boss</bdi></td>") == 1
+
+
+def test_the_form_names_the_submitter_as_the_list_does(
+    client: Client, stories: list[Story]
+) -> None:
+    boss = User.objects.get()
+    Story.objects.filter(pk=stories[1].pk).update(submitted_by=boss)
+    Story.objects.filter(pk=stories[2].pk).update(source_id=None)
+    Story.objects.filter(pk=stories[3].pk).update(user={})
+    expected = ("<bdi>ann</bdi> (imported)", "<bdi>Boss</bdi>", "<bdi>ann</bdi>", "-")
+    for story, name in zip(stories, expected, strict=True):
+        page = client.get(f"{LIST}{story.pk}/change/").content.decode()
+        row = page.partition("Submitted by</label>")[2].partition("</div>")[0]
+        assert row.partition('<div class="readonly">')[2] == name
+        assert re.search(r'<label for="id_submitted_by">Account', page)
+    empty = client.get(f"{LIST}add/").content.decode()
+    assert "Submitted by" not in empty
+    assert "Account" in empty

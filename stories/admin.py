@@ -30,8 +30,8 @@ from stories.bulk.admin import BulkChanges
 from stories.bulk.changes import replace_reason
 from stories.bulk.shown import SHOWN, Unseen, code_of
 from stories.forms import RejectionForm
-from stories.listing.admin_filters import MediaFilter, YearFilter
-from stories.models import Status, Story
+from stories.listing.admin_filters import DateFilter, MediaFilter, YearFilter
+from stories.models import Status, Story, reason_of
 from stories.templatetags.stories import host, submitter
 from users.roles import audience_of
 
@@ -47,7 +47,10 @@ class StoryAdmin(BulkChanges, RefusalMessages):
 
     form = StoryForm
     list_display = ("title", "state", "diggs", "submitter", "site", "submitted_at")
-    list_filter = ("status", MediaFilter, "submit_date", YearFilter, "promote_date")
+    list_filter = (
+        *("status", MediaFilter, ("submit_date", DateFilter), YearFilter),
+        ("promote_date", DateFilter),
+    )
     list_select_related = ("submitted_by", "rejection")
     list_per_page = 50
     search_fields = ("title", "description", "=source_id", "link")
@@ -59,7 +62,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     asking_actions = ("delete_selected", "edit", "reject")
     fieldsets = (
         (None, {"fields": ("title", "description", "link", "href", "media")}),
-        ("Topic", {"fields": (("topic", "new_topic"),)}),
+        ("Topic", {"fields": ("topic", "new_topic")}),
         ("Status", {"fields": ("status", "reason", "shown", "submit_date", "promote_date")}),
         ("Counters", {"fields": (("diggs", "comments"),)}),
         ("Origin", {"fields": ("named_submitter", "submitted_by", "source_id")}),
@@ -96,6 +99,8 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None:
             return [_without(each, "named_submitter") for each in fieldsets]
+        if not self.has_change_permission(request, obj):
+            fieldsets = [_without(each, "new_topic", "shown") for each in fieldsets]
         return (*fieldsets, ("Replication trace", {"fields": _trace_fields(request)}))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -147,6 +152,11 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         imported = " (imported)" if story.source_id and not story.submitted_by else ""
         name = submitter(story)
         return format_html("<bdi>{}</bdi>{}", name, imported) if name else "-"
+
+    @admin.display(description="Reason")
+    def reason(self, story: Story) -> str:
+        """Return the reason of a rejection, for staff who may not change the story."""
+        return reason_of(story) or "-"
 
     @admin.action(description="Approve selected stories", permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
@@ -244,9 +254,9 @@ def _refuse_unseen(key: int, code: str) -> None:
         raise Refused("The story was changed in the meantime. Reload this page, then decide again.")
 
 
-def _without(fieldset: Any, name: str) -> Any:
+def _without(fieldset: Any, *names: str) -> Any:
     title, options = fieldset
-    return title, {**options, "fields": [each for each in options["fields"] if each != name]}
+    return title, {**options, "fields": [each for each in options["fields"] if each not in names]}
 
 
 def _minute(moment: datetime) -> str:

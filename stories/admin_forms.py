@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 from django import forms
+from django.forms.utils import pretty_name
 
 from stories.bulk.shown import code_of
-from stories.forms import REASON_MISSING, RejectionForm, TopicChoice
+from stories.forms import REASON_MISSING, RejectionForm, TopicChoice, optional
+from stories.listing.admin_filters import media_of_newest
 from stories.listing.expressions import TOPIC_LENGTH
 from stories.listing.topics import topic_object
 from stories.models import Status, Story, reason_of
@@ -14,6 +16,9 @@ from stories.validators import validate_text, validate_visible
 from users.forms import post_initial
 
 _CHANGED_MEANWHILE = {"status", "promote_date", "diggs", "comments"}
+_MEDIA = {"images", "news", "videos"}
+"""The media of the Digg data set."""
+_UNCHANGED = ("", "No change")
 
 
 class IndentedEncoder(json.JSONEncoder):
@@ -66,6 +71,9 @@ class JSONColumnField(forms.JSONField):
 class NamedSplitDateTime(forms.SplitDateTimeWidget):
     """Native inputs for a date and a time to the second, each with an accessible name."""
 
+    label = ""
+    """The label of the field, which the accessible names begin with."""
+
     def __init__(self) -> None:
         super().__init__(date_format="%Y-%m-%d", time_format="%H:%M:%S", time_attrs={"step": "1"})
 
@@ -73,8 +81,13 @@ class NamedSplitDateTime(forms.SplitDateTimeWidget):
         context: dict[str, Any] = super().get_context(name, value, attrs)
         for box, kind in zip(context["widget"]["subwidgets"], ("date", "time"), strict=True):
             box["type"] = kind
-            box["attrs"]["aria-label"] = f"{name.replace('_', ' ').capitalize()}, {kind}"
+            box["attrs"]["aria-label"] = f"{self.label}, {kind}"
         return context
+
+
+def _media_choices(*more: str) -> list[tuple[str, str]]:
+    """Return the media of the data set, of the newest stories, and these."""
+    return [(media, media) for media in sorted({*_MEDIA, *media_of_newest(), *more})]
 
 
 class StoryForm(TopicChoice):
@@ -91,11 +104,20 @@ class StoryForm(TopicChoice):
         validators=[validate_text, validate_visible],
         help_text="The name of a topic that no story has yet.",
     )
+    media = forms.ChoiceField()
     reason = RejectionForm.base_fields["reason"]
     shown = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
-        labels = {"submitted_by": "Account"}
+        # The words of the story's page.
+        labels = {
+            "container": "Section",
+            "href": "Discussion",
+            "link": "Link",
+            "promote_date": "Popular since",
+            "submit_date": "Submitted",
+            "submitted_by": "Account",
+        }
         help_texts = {
             "container": 'The section, as a JSON object with "name" and "short_name".',
             "source_id": "The id of an imported story; empty if a user submitted the story here.",
@@ -109,10 +131,25 @@ class StoryForm(TopicChoice):
         self.label_suffix = ""
         self.initial["reason"] = reason_of(self.instance)
         self.initial["shown"] = code_of(self.instance)
-        self.fields["reason"].required = False
+        self._prepare_fields()
         # Django itself posts the initial values of columns with a computed default.
         computed = {name for name, field in self.fields.items() if field.show_hidden_initial}
         post_initial(self, _CHANGED_MEANWHILE | computed)
+        # Only for the page: Django's log of changes contains the labels of the fields themselves.
+        for bound in self:
+            if not bound.field.required and not bound.is_hidden:
+                bound.label = optional(bound.label)
+
+    def _prepare_fields(self) -> None:
+        fields: Any = self.fields
+        fields["topic"].label = "Topic"
+        fields["media"].choices = _media_choices(self.instance.media)
+        fields["reason"].required = False
+        fields["reason"].help_text = "Required for the status Rejected. The submitter will see it."
+        for name, field in fields.items():
+            field.label = field.label or pretty_name(name)
+            if isinstance(field.widget, NamedSplitDateTime):
+                field.widget.label = field.label
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -131,14 +168,16 @@ class StoryForm(TopicChoice):
 class BulkEditForm(forms.Form):
     """Values to set on many stories. An empty field leaves its column unchanged."""
 
-    status = forms.ChoiceField(choices=[("", "No change"), *Status.choices], required=False)
+    status = forms.ChoiceField(choices=[_UNCHANGED, *Status.choices], required=False)
     reason = RejectionForm.base_fields["reason"]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["reason"].required = False
         self.fields["reason"].help_text = "Only for the status Rejected. Submitters will see it."
-        for name in ("media", "diggs", "comments"):
+        choices = [_UNCHANGED, *_media_choices()]
+        self.fields["media"] = forms.ChoiceField(choices=choices, required=False)
+        for name in ("diggs", "comments"):
             column: Any = Story._meta.get_field(name)
             field = column.formfield(required=False, initial=None)
             field.validators += [each for each in column.validators if each not in field.validators]

@@ -1,5 +1,6 @@
 """Forms to submit, edit and reject stories."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -14,9 +15,15 @@ from stories.validators import validate_slashes, validate_text, validate_visible
 
 REASON_MISSING = "Enter a reason. The submitter will see it."
 DUPLICATE = "This link was submitted before. A page can be submitted only once."
+_VALIDATORS: dict[str, Callable[[str], None]] = {
+    "title": validate_visible,
+    "link": validate_slashes,
+    "href": validate_slashes,
+}
 
 
-def _optional(label: str) -> SafeString:
+def optional(label: str) -> SafeString:
+    """Return a label with the mark of an optional field."""
     return format_html('{} <span class="sf-optional">(optional)</span>', label)
 
 
@@ -27,7 +34,7 @@ class TopicChoice(forms.ModelForm[Story]):
     copies the JSON object from the newest story with this topic.
     """
 
-    topic = forms.ChoiceField(label=_optional("Topic"), required=False)
+    topic = forms.ChoiceField(label=optional("Topic"), required=False)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -36,9 +43,9 @@ class TopicChoice(forms.ModelForm[Story]):
         self.initial["topic"] = current = name if isinstance(name, str) else ""
         names = topics()
         more = [current] if current and current not in names else []
-        self.fields["title"].validators.append(validate_visible)
-        for address in {"link", "href"} & self.fields.keys():
-            self.fields[address].validators.append(validate_slashes)
+        # Staff who may only view stories get a form without these fields.
+        for each in _VALIDATORS.keys() & self.fields.keys():
+            self.fields[each].validators.append(_VALIDATORS[each])
         field: Any = self.fields["topic"]
         field.choices = [("", "No topic"), *((each, each) for each in (*names, *more))]
 
@@ -70,7 +77,7 @@ class SubmissionForm(TopicChoice):
         model = Story
         fields = ("link", "title", "topic", "description")
         widgets = {"description": forms.Textarea(attrs={"rows": 5})}
-        labels = {"description": _optional("Description")}
+        labels = {"description": optional("Description")}
         help_texts = {"title": "Up to 255 characters."}
         error_messages = {"title": {"required": "Enter a title."}}
 

@@ -10,6 +10,21 @@ from django.http import HttpRequest
 from stories.models import Story
 
 _NEWEST = 10_000
+_TITLES = {"submit_date": "date submitted", "promote_date": "popular since"}
+
+
+def media_of_newest() -> set[str]:
+    """Return the media of the newest stories."""
+    newest = Story.objects.order_by("-submit_date", "-id").values_list("media", flat=True)
+    return {*newest[:_NEWEST]}
+
+
+class DateFilter(admin.DateFieldListFilter):
+    """Django's filter by a date, with the words of the story's page in its heading."""
+
+    def __init__(self, field: Any, *args: Any, **options: Any) -> None:
+        super().__init__(field, *args, **options)
+        self.title = _TITLES[field.name]
 
 
 class MediaFilter(admin.SimpleListFilter):
@@ -19,8 +34,7 @@ class MediaFilter(admin.SimpleListFilter):
     parameter_name = "media"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        newest = Story.objects.order_by("-submit_date", "-id").values_list("media", flat=True)
-        return [(media, media) for media in sorted({*newest[:_NEWEST]})]
+        return [(media, media) for media in sorted(media_of_newest())]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> QuerySet[Story]:
         media = self.value()

@@ -144,8 +144,8 @@ def test_bulk_edit_promotes_newly_popular_stories(client: Client, stories: list[
     ("changes", "sentence"),
     [
         ({}, "Fill in at least one field."),
-        ({"media": "x" * 21}, "at most 20 characters"),
-        ({"media": "a\0"}, "Null characters are not allowed"),
+        ({"media": "unknown"}, "unknown is not one of the available choices"),
+        ({"media": "a\0"}, "not one of the available choices"),
         ({"diggs": "-1"}, "greater than or equal to 0"),
         ({"comments": "99999999999"}, "less than or equal to"),
         ({"status": "rejected"}, "Enter a reason."),
@@ -217,7 +217,7 @@ def test_times_have_native_inputs_to_the_second(client: Client, stories: list[St
         (found,) = re.findall(rf'<input[^>]* name="submit_date_{name}"[^>]*>', page)
         assert f'type="{kind}"' in found
         assert f'value="{value}"' in found
-        assert f'aria-label="Submit date, {kind}"' in found
+        assert f'aria-label="Submitted, {kind}"' in found
     assert 'step="1"' in page
     assert "DateTimeShortcuts" not in page
 
@@ -226,6 +226,54 @@ def test_help_texts_say_what_to_enter(client: Client, stories: list[Story]) -> N
     page = client.get(f"{LIST}{stories[0].pk}/change/").content.decode()
     assert "The section, as a JSON object with" in page
     assert "The id of an imported story" in page
+
+
+def test_media_are_a_choice_that_has_those_of_imports(client: Client, stories: list[Story]) -> None:
+    story = stories[0]
+    Story.objects.filter(pk=story.pk).update(media="podcasts")
+    for each, media in ((story, "podcasts"), (stories[1], "podcasts"), (story, "images")):
+        page = client.get(f"{LIST}{each.pk}/change/").content.decode()
+        offered = re.findall(r'<option value="(\w+)"[^>]*>\1<', page)
+        assert [name for name in offered if name in {"images", "news", "podcasts", "videos"}]
+        data = {**form_data(client, each), "media": media}
+        assert client.post(f"{LIST}{each.pk}/change/", data).status_code == 302
+        assert Story.objects.get(pk=each.pk).media == media
+
+
+def test_each_optional_field_is_marked(client: Client, stories: list[Story]) -> None:
+    story = stories[0]
+    page = client.get(f"{LIST}{story.pk}/change/").content.decode()
+    mark = ' <span class="sf-optional">(optional)</span>'
+    marked = re.findall(rf"<label[^>]*>([^<]+){re.escape(mark)}</label>", page)
+    assert marked == [
+        *("Description", "Topic", "New topic", "Reason", "Popular since", "Account"),
+        *("Submitter", "Section", "Thumbnail", "Short addresses"),
+    ]
+    assert page.count(mark) == len(marked)
+    for label in ("Title", "Link", "Discussion", "Media", "Submitted"):
+        assert re.search(rf"<label[^>]*>{label}</label>", page), label
+    data = {**form_data(client, story), "description": "New.", "new_topic": "Tea"}
+    client.post(f"{LIST}{story.pk}/change/", data)
+    assert (
+        str(LogEntry.objects.get())
+        == f"Changed “{story.title}” — Changed Description and New topic."
+    )
+
+
+def test_staff_who_may_only_view_stories_read_the_form(
+    client: Client, stories: list[Story]
+) -> None:
+    staff = User.objects.create_user("staff@people.example", "x", name="Staff", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename="view_story"))
+    client.force_login(staff)
+    story = stories[3]
+    Rejection.objects.create(story=story, reason="Spam.")
+    page = client.get(f"{LIST}{story.pk}/change/").content.decode()
+    assert "Popular since</label>" in page
+    for shown in ("Spam.", "<bdi>ann</bdi> (imported)"):
+        assert f'<div class="readonly">{shown}</div>' in page
+    assert "New topic" not in page
+    assert "Shown" not in page
 
 
 def test_edit_emits_an_event_and_changes_nothing_else(client: Client, stories: list[Story]) -> None:
@@ -273,6 +321,7 @@ def test_empty_json_box_means_the_default(client: Client, stories: list[Story]) 
         ({"new_topic": "\u200b"}, "new_topic"),
         ({"new_topic": "a\0"}, "new_topic"),
         ({"new_topic": "x" * 101}, "new_topic"),
+        ({"media": "unknown"}, "media"),
         ({"status": "rejected"}, "reason"),
         ({"status": "rejected", "reason": " "}, "reason"),
         ({"user": '{"n": 18446744073709551616}'}, "user"),
@@ -308,7 +357,7 @@ def test_a_stored_surrogate_is_shown_escaped(client: Client, stories: list[Story
 
 @pytest.mark.parametrize("date", ["10000-01-01", "x", "\0", "2010-03-16", "9" * 4_000])
 def test_a_date_in_the_url_of_an_empty_form_is_ignored(client: Client, date: str) -> None:
-    shown = client.get(f"{LIST}add/", {"submit_date": date, "promote_date": date, "media": "seen"})
+    shown = client.get(f"{LIST}add/", {"submit_date": date, "promote_date": date, "title": "seen"})
     assert shown.status_code == 200
     assert 'value="seen"' in shown.content.decode()
 

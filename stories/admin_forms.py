@@ -104,7 +104,6 @@ class StoryForm(TopicChoice):
         validators=[validate_text, validate_visible],
         help_text="The name of a topic that no story has yet.",
     )
-    media = forms.ChoiceField()
     reason = RejectionForm.base_fields["reason"]
     shown = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -138,12 +137,13 @@ class StoryForm(TopicChoice):
         # Only for the page: Django's log of changes contains the labels of the fields themselves.
         for bound in self:
             if not bound.field.required and not bound.is_hidden:
-                bound.label = optional(bound.label)
+                bound.label = optional(str(bound.label))
 
     def _prepare_fields(self) -> None:
         fields: Any = self.fields
         fields["topic"].label = "Topic"
-        fields["media"].choices = _media_choices(self.instance.media)
+        if "media" in fields:  # staff who may only view stories do not get the field
+            fields["media"] = forms.ChoiceField(choices=_media_choices(self.instance.media))
         fields["reason"].required = False
         fields["reason"].help_text = "Required for the status Rejected. The submitter will see it."
         for name, field in fields.items():

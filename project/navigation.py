@@ -29,6 +29,8 @@ class Page:
     url_name: str
     alias: str = ""
     """The name of a second URL that shows the same page."""
+    shows_failures: bool = False
+    """Whether the rows that wait on this page are failures. Other rows are daily work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,11 @@ class Navigation:
         """The number of pending decisions on the pages in `more`."""
         return sum(entry.waiting for entry in self.more)
 
+    @property
+    def more_shows_failures(self) -> bool:
+        """Whether some of the decisions in `more` are about failures."""
+        return any(entry.waiting and entry.page.shows_failures for entry in self.more)
+
 
 _HOME = Page(name="Home", icon="house", url_name="customer")
 _STORIES = Page(name="Stories", icon="newspaper", url_name="stories")
@@ -88,7 +95,7 @@ _MINE = Page(name="My submissions", icon="square-pen", url_name="my_stories")
 _REPLICATION = (
     Page(name="Pipeline", icon="workflow", url_name="operations", alias="technical_worker"),
     Page(name="Feed", icon="activity", url_name="feed"),
-    Page(name="Dead letters", icon="mail-warning", url_name="dead_letters"),
+    Page(name="Dead letters", icon="mail-warning", url_name="dead_letters", shows_failures=True),
     Page(name="Jobs", icon="list-checks", url_name="jobs"),
     Page(name="Operator log", icon="scroll-text", url_name="operator_log"),
 )

@@ -152,6 +152,27 @@ def test_stories_to_review_are_counted_for_those_who_may_see_them() -> None:
     assert shown(User.objects.get(pk=staff.pk))["Admin"] == 1
 
 
+def test_only_badges_of_failures_are_red(client: Client) -> None:
+    with acting_as("test"):
+        Story.objects.create(title="T", href="http://a.example/", link="http://b.example/")
+    boss = person(UserType.TECHNICAL_WORKER, is_staff=True, is_superuser=True)
+    client.force_login(boss)
+    red, amber = '<span class="sf-badge">', '<span class="sf-badge sf-badge-warn">'
+    page = client.get("/stories/").content.decode()
+    # In the rail, in the button of the menu on phones, and in the menu.
+    assert (page.count(red), page.count(amber)) == (0, 3)
+    letter()
+    cache.clear()
+    page = client.get("/stories/").content.decode()
+    assert (page.count(red), page.count(amber)) == (2, 3)
+    boss.user_type, boss.is_staff, boss.is_superuser = UserType.SENIOR_MANAGEMENT, False, False
+    boss.save()
+    client.force_login(boss)
+    page = client.get("/stories/").content.decode()
+    # Here, phones have the dead letters in the menu.
+    assert (page.count(red), page.count(amber)) == (3, 0)
+
+
 def test_a_page_shows_the_badge_and_the_open_page(client: Client) -> None:
     letter()
     client.force_login(person(UserType.TECHNICAL_WORKER))

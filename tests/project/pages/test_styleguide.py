@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 SHOWN = (
     *("sf-story-row", "sf-story-compact", "sf-vote-button", "sf-health-good", "sf-health-warn"),
     *("sf-part-good", "sf-part-bad", "sf-chart-plot", "sf-chart-spark", "sf-chart-legend"),
-    *("sf-badge", "sf-count", "sf-reveal", "sf-toolbar", "sf-dialog", "sf-drawer"),
+    *("sf-badge", "sf-badge-warn", "sf-count", "sf-reveal", "sf-toolbar", "sf-dialog", "sf-drawer"),
 )
 
 

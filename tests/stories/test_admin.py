@@ -472,6 +472,15 @@ def test_the_form_of_a_story_leads_to_its_review_and_back(
     assert "/approve/" not in client.get(f"{LIST}add/").content.decode()
 
 
+@pytest.mark.parametrize("action", ["approve", "reject"])
+def test_a_review_shows_who_submitted_the_story_and_when(
+    client: Client, stories: list[Story], action: str
+) -> None:
+    page = client.get(f"/stories/{stories[0].pk}/{action}/").content.decode()
+    assert "<dt>Submitted by</dt><dd><bdi>ann</bdi></dd>" in page
+    assert "<dt>Submitted</dt><dd>16 Mar 2010, 01:02 UTC</dd>" in page
+
+
 def test_bulk_edit_rejects_with_a_reason(client: Client, stories: list[Story]) -> None:
     page = edit(client, stories[:2], status="rejected", reason="Old.", media="", diggs="")
     assert "2 stories were edited." in page
@@ -564,14 +573,6 @@ def test_an_action_decides_only_on_what_the_list_has_shown(
     assert operations() == []
     again = {**data, "shown": codes(refused), **typed}
     assert f"1 story was {verb}." in client.post(url, again, follow=True).content.decode()
-
-
-def test_the_list_says_what_to_do_with_selected_stories(
-    client: Client, stories: list[Story]
-) -> None:
-    assert (
-        '<option value="" selected>Choose an action</option>' in client.get(LIST).content.decode()
-    )
 
 
 def test_the_form_has_one_save_bar_and_links_to_the_page_of_the_story(

@@ -85,10 +85,6 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         },
     }
 
-    def get_action_choices(self, request: HttpRequest, *_: Any, **__: Any) -> Any:
-        """Return the actions, after an entry that says what to do."""
-        return super().get_action_choices(request, [("", "Choose an action")])
-
     def get_readonly_fields(
         self, request: HttpRequest, obj: Story | None = None
     ) -> tuple[str, ...]:

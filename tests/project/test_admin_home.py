@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from axes.models import AccessAttempt
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
@@ -99,6 +99,38 @@ def test_staff_see_only_what_they_may_open(codename: str, label: str, address: s
     assert [(name, to) for name, (_, to) in waiting(page_of(staff)).items()] == [(label, address)]
 
 
+def test_the_heading_of_a_form_is_the_name_of_its_row() -> None:
+    boss = User.objects.create_superuser("boss@people.example", name="Boss")
+    page = page_of(boss, f"/admin/users/user/{boss.pk}/change/")
+    assert '<p class="sf-kicker">Change user</p><h1><bdi>boss@people.example</bdi></h1>' in page
+    assert page.count("boss@people.example</bdi></h") == 1
+    assert "<h1>Add user</h1>" in page_of(boss, "/admin/users/user/add/")
+
+
+def test_a_list_can_show_all_only_if_it_is_filtered() -> None:
+    make_rows()
+    boss = User.objects.create_superuser("boss@people.example", name="Boss")
+    path = "/admin/stories/story/"
+    for query, linked in (("", False), ("?o=1", False), ("?q=T", True), ("?media=news", True)):
+        page = page_of(boss, f"{path}{query}")
+        assert "4 results" in page
+        assert ("Show all</a>)" in page) == linked, query
+    assert "Filter</summary>" in page_of(boss, path)
+    assert "Filters in use</summary>" in page_of(boss, f"{path}?media=news")
+    for heading in ("By date submitted", "By popular since"):
+        assert heading in " ".join(page_of(boss, path).split())
+
+
+@pytest.mark.parametrize("path", ["stories/story", "users/user", "auth/group", "cdc/deadletter"])
+def test_every_menu_of_actions_says_what_to_do(path: str) -> None:
+    make_rows()
+    boss = User.objects.create_superuser("boss@people.example", name="Boss")
+    Group.objects.create(name="Editors")
+    page = page_of(boss, f"/admin/{path}/")
+    assert '<option value="" selected>Choose an action</option>' in page
+    assert "---------" not in page.partition('<div class="actions">')[2].partition("</select>")[0]
+
+
 @pytest.mark.parametrize("path", ["/admin/", "/admin/users/", "/admin/users/user/"])
 def test_the_admin_has_the_frame_of_the_site(path: str) -> None:
     boss = User.objects.create_superuser("boss@people.example", name="Boss")
@@ -132,7 +164,10 @@ def test_the_daily_work_comes_first() -> None:
     boss = User.objects.create_superuser("boss@people.example", name="Boss")
     daily, _, others = page_of(boss).partition("<summary>Other tables</summary>")
     panel = r'<div class="app-([a-z]+) module'
-    assert re.findall(panel, daily) == ["stories", "users", "auth"]
+    assert re.findall(r'<th scope="row" id="([a-z-]+)">', daily) == [
+        *("stories-story", "users-rolechange", "users-user", "auth-group"),
+    ]
+    assert daily.count("<caption>Daily work</caption>") == 1
     assert set(re.findall(panel, others)) == {"axes", "cdc"}
 
 

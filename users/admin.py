@@ -11,6 +11,7 @@ from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group, Permission
 from django.db import connections, models, router
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import dateformat
 
@@ -27,6 +28,12 @@ from users.forms import (
 from users.models import RoleChange, User
 from users.roles import is_superuser, may_assign_roles, may_manage
 
+_LABELS = {"is_superuser": "Superuser"}
+_HELP_TEXTS = {
+    "is_superuser": "May do everything.",
+    "groups": "The account has the permissions of its groups.",
+    "user_permissions": "The account has these permissions in addition to those of its groups.",
+}
 _PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
@@ -89,7 +96,7 @@ class UserAdmin(
     add_form = UserCreationForm
     change_password_form = AdminPasswordForm
     add_form_template = None
-    list_display = ("email", "name", "user_type", "is_active", "is_staff", "last_seen")
+    list_display = ("email", "name", "user_type", "active", "staff", "last_seen")
     list_filter = ("user_type", "is_active", "is_staff", "is_superuser", "date_joined")
     search_fields = ("email", "name")
     ordering = ("email",)
@@ -106,10 +113,25 @@ class UserAdmin(
         ("Permissions", {"fields": ("is_staff", "is_superuser")}),
     )
 
+    @admin.display(ordering="is_active")
+    def active(self, account: User) -> str:
+        return _yes_or_no(account.is_active)
+
+    @admin.display(ordering="is_staff")
+    def staff(self, account: User) -> str:
+        return _yes_or_no(account.is_staff)
+
     @admin.display(description="Last login", ordering="last_login", empty_value="-")
     def last_seen(self, account: User) -> str | None:
         moment = account.last_login
         return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i") if moment else None
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any
+    ) -> Any:
+        """Return the form, with our words for the fields that Django defines."""
+        words = {"labels": _LABELS, "help_texts": _HELP_TEXTS}
+        return super().get_form(request, obj, change=change, **words, **options)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Leave out the permissions of a superuser, who has them all.
@@ -163,6 +185,11 @@ class UserAdmin(
         if not is_superuser(request.user):
             actions.pop("delete_selected", None)
         return actions
+
+
+def _yes_or_no(value: bool) -> str:
+    """Return an icon for yes and a dash for no: Django's red cross would look like a fault."""
+    return render_to_string("users/_yes_or_no.html", {"value": value})
 
 
 def _without(fieldsets: Any, names: set[str]) -> list[Any]:

@@ -38,6 +38,7 @@ RULES = (
     "At least 12 characters, not only digits. Not a common password, and not similar to your name "
     "or address."
 )
+_WITHOUT = "If disabled, the password is lost, and nobody can log in to the account or reset it."
 TAKEN = "An account with this e-mail address already exists. Log in, or reset your password."
 
 
@@ -247,6 +248,8 @@ class AdminPasswordForm(
     AdminPasswordChangeForm,  # type: ignore[type-arg]  # as above
 ):
     """Sets the password of another account in the admin."""
+
+    usable_password_help_text = _WITHOUT
 
 
 class ResetForm(PasswordResetForm):

@@ -1,5 +1,6 @@
 """Accounts in the admin."""
 
+import re
 from typing import Any
 
 import pytest
@@ -56,6 +57,40 @@ def test_the_parameters_of_a_password_hash_are_not_shown(as_boss: Client, ann: U
     page = as_boss.get(url).content.decode()
     assert "Password is set." not in page
     assert "No password set." in page
+
+
+def test_help_texts_are_in_plain_words(as_boss: Client, ann: User, clerk: User) -> None:
+    Group.objects.create(name="Editors")
+    own = "The account has these permissions in addition to those of its groups."
+    for path, texts in (
+        ("add/", ("May do everything.",)),
+        (f"{ann.pk}/change/", ("May do everything.", "permissions of its groups", own)),
+        (f"{ann.pk}/password/", ("If disabled, the password is lost, and nobody",)),
+    ):
+        page = as_boss.get(f"/admin/users/user/{path}").content.decode()
+        assert [text for text in texts if text not in page] == []
+        assert "Designates" not in page
+        assert "Superuser status" not in page
+        assert "Single Sign-On" not in page
+    as_clerk = Client()
+    as_clerk.force_login(clerk)
+    page = as_clerk.get(f"/admin/users/user/{ann.pk}/change/").content.decode()
+    assert "May do everything." in page
+    assert "Designates" not in page
+
+
+def test_a_missing_privilege_is_a_dash_in_the_list(as_boss: Client, ann: User) -> None:
+    page = as_boss.get("/admin/users/user/").content.decode()
+    cells = re.findall(r'<td class="field-(active|staff)">(.*?)</td>', page, re.DOTALL)
+    words = [
+        (name, re.sub(r"<svg.*?</svg>|<[^>]+>|\u2013", "", html, flags=re.DOTALL).strip())
+        for name, html in cells
+    ]
+    assert words == [
+        *(("active", "Yes"), ("staff", "No")),
+        *(("active", "Yes"), ("staff", "Yes")),
+    ]
+    assert "icon-no" not in page
 
 
 def test_groups_are_a_field_only_if_there_are_any(as_boss: Client, ann: User) -> None:

@@ -19,6 +19,7 @@ from django.utils.text import Truncator
 from cdc.errors import Refused
 from cdc.operations import Audience, trace_row
 from cdc.pages import CONFIRMED, RefusalMessages, show_refusal
+from stories.actions.reasons import COMMON_REASONS, text_of
 from stories.admin_forms import (
     BulkEditForm,
     IndentedEncoder,
@@ -167,7 +168,9 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         Rejected stories are hidden from users, except their submitters, readers of the feed, and
         staff who may view or change stories.
         """
-        form = RejectionForm(request.POST if CONFIRMED in request.POST else None)
+        preset = text_of(request.POST.get("preset", ""))
+        is_filled_in = CONFIRMED in request.POST and not preset
+        form = RejectionForm(request.POST if is_filled_in else None, initial={"reason": preset})
         show_refusal(request, form)
         if not form.is_valid():
             return self._confirm(request, queryset, form, "reject")
@@ -217,6 +220,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
             **self.admin_site.each_context(request),
             "title": f"{action.capitalize()} {count} {'story' if count == 1 else 'stories'}",
             "action": action,
+            "common_reasons": COMMON_REASONS if action == "reject" else (),
             "opts": self.opts,
             "form": form,
             "stories": stories[:_LISTED],

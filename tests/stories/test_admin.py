@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from cdc.models import OutboxRecord
 from cdc.status.row_trace import RowTrace
+from stories.actions.reasons import COMMON_REASONS
 from stories.admin import StoryAdmin
 from stories.admin_forms import IndentedEncoder, JSONColumnField
 from stories.models import Rejection, Status, Story
@@ -104,6 +105,21 @@ def test_reject_emits_an_event_with_its_user(client: Client, stories: list[Story
     assert (story.status, story.rejection.reason) == (Status.REJECTED, "Spam.")
     record = OutboxRecord.objects.get()
     assert record.user == str(User.objects.get().pk)
+
+
+def test_a_bulk_rejection_offers_common_reasons(client: Client, stories: list[Story]) -> None:
+    page = act(client, "reject", stories[:2])
+    for each in COMMON_REASONS:
+        assert f'name="preset" value="{each.key}" formnovalidate data-fill="id_reason"' in page
+        assert f'data-text="{each.text}">{each.label}</button>' in page
+    assert "Common reasons" not in act(client, "edit", stories[:2])
+    # Without a script, the button posts the form.
+    posted = {**Fields(page).values, "_selected_action": [each.pk for each in stories[:2]]}
+    filled = client.post(LIST, {**posted, "preset": "spam", "reason": ""}).content.decode()
+    assert "The page is an advertisement.</textarea>" in filled
+    assert "Enter a reason" not in filled
+    assert operations() == []
+    assert "2 stories were rejected." in reject(client, stories[:2], "The page is an ad.")
 
 
 def edit(client: Client, stories: list[Story], **changes: str) -> str:

@@ -72,6 +72,7 @@ class ErrorsAtPassword(SetPasswordMixin):  # type: ignore[type-arg]  # only in t
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.label_suffix = ""
         helps = {"password1": RULES, "password2": ""}
         for name in self.fields:
             field = self.fields[name]

@@ -88,3 +88,36 @@ def test_all_pages(browser: Browser, site: str, people: dict[str, User], rows: N
     assert not looked.complaints, "\n".join(looked.complaints)
     for context in (strict, loose):
         context.close()
+
+
+def test_forms_are_filled_in_and_shown_by_a_script(
+    visitor: Visitor, people: dict[str, User], stories: list[Story]
+) -> None:
+    page = visitor.page
+    visitor.log_in(people["superuser"])
+    confirmation(visitor, "stories_story", "Reject selected stor")
+    page.get_by_role("button", name="Broken link").click()
+    expect(page.get_by_label("Reason")).to_have_value("The page cannot be opened.")
+    visitor.open(reverse("admin:auth_user_password_change", args=[people["customer"].pk]))
+    password = page.locator("#id_password1")
+    page.get_by_role("button", name="Show password", exact=True).click()
+    expect(password).to_have_attribute("type", "text")
+
+
+def test_phones_have_the_filters_in_a_closed_section(
+    visitor: Visitor, people: dict[str, User], stories: list[Story]
+) -> None:
+    page = visitor.page
+    visitor.log_in(people["superuser"])
+    visitor.open(reverse("admin:stories_story_changelist"))
+    filters = page.get_by_role("navigation", name="Filter")
+    expect(filters).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(filters).not_to_be_visible()
+    summary = page.locator(".sf-filters > summary")
+    summary.click()
+    expect(filters).to_be_visible()
+    above = (
+        "(summary) => summary.getBoundingClientRect().top < result_list.getBoundingClientRect().top"
+    )
+    assert summary.evaluate(above)

@@ -79,6 +79,13 @@ def test_help_texts_are_in_plain_words(as_boss: Client, ann: User, clerk: User) 
     assert "Designates" not in page
 
 
+def test_passwords_can_be_shown(as_boss: Client, ann: User) -> None:
+    for path, offered in (("add/", 1), (f"{ann.pk}/password/", 1), (f"{ann.pk}/change/", 0)):
+        page = as_boss.get(f"/admin/users/user/{path}").content.decode()
+        assert page.count('<template id="reveal">') == offered
+        assert "Password:</label>" not in page
+
+
 def test_a_missing_privilege_is_a_dash_in_the_list(as_boss: Client, ann: User) -> None:
     page = as_boss.get("/admin/users/user/").content.decode()
     cells = re.findall(r'<td class="field-(active|staff)">(.*?)</td>', page, re.DOTALL)

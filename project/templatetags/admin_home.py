@@ -27,6 +27,7 @@ class Waiting:
     icon: str
     count: int
     url: str
+    is_failure: bool = False
 
     @property
     def label(self) -> str:
@@ -77,4 +78,5 @@ def _all_for(user: User) -> Iterator[Waiting]:
             icon="mail-warning",
             count=DeadLetter.objects.filter(status=DeadLetterStatus.WAITING).count(),
             url=reverse(page),
+            is_failure=True,
         )

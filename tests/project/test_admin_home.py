@@ -69,6 +69,8 @@ def make_rows() -> None:
 def test_superusers_see_all_that_waits() -> None:
     make_rows()
     boss = User.objects.create_superuser("boss@people.example", name="Boss")
+    marked = re.findall(r'href="([^"]+)" class="sf-waits sf-fails"', page_of(boss))
+    assert marked == ["/operations/dead_letters/"]
     assert waiting(page_of(boss)) == {
         "stories to review": (2, "/admin/stories/story/?status__exact=submitted"),
         "locked account": (1, "/admin/axes/accessattempt/"),

@@ -255,6 +255,6 @@ def test_an_import_waits_only_between_attempts(
     monkeypatch.setattr(module, "_upsert", away)
     clock = RecordingClock()
     with pytest.raises(Interrupted):
-        Importer(str, clock=clock).run(write_lines(tmp_path / "s", row(1)))
+        Importer(print, clock=clock).run(write_lines(tmp_path / "s", row(1)))
     assert len(clock.sleeps) == module.ATTEMPTS - 1
     assert clock.sleeps[0] <= 0.05

@@ -170,8 +170,8 @@ PAGES: dict[str, Callable[[Site], Page]] = {
     "admin bulk edit": lambda site: Page(
         url=STORIES,
         table="stories_story",
-        data=on_stories(site, "edit", confirmed="yes", media="typed", diggs="7", status=""),
-        kept='value="typed"',
+        data=on_stories(site, "edit", confirmed="yes", media="videos", diggs="7", status=""),
+        kept='value="videos" selected',
     ),
     "admin bulk delete": lambda site: Page(
         url=STORIES,

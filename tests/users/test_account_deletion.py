@@ -66,7 +66,7 @@ def test_an_account_with_many_stories_is_deactivated_and_deleted_by_a_job(
     reader = logged_in(ann)
     LogEntry.objects.log_actions(str(ann.pk), Story.objects.all(), CHANGE, "Edited.")
     shown = as_boss.get(f"{LIST}{ann.pk}/delete/").content.decode()
-    assert "A job deletes them" in shown
+    assert "a job deletes them" in shown
     assert "Edited" not in shown
 
     page = delete(as_boss, ann)
@@ -146,7 +146,7 @@ def test_the_action_deletes_some_accounts_and_queues_the_others(as_boss: Client,
     few = [User.objects.create_user(f"{name}@people.example", name=name) for name in "xyz"]
     submit(ann, 5)
     data = {"action": "delete_selected", "_selected_action": [ann.pk, *(one.pk for one in few)]}
-    assert "A job deletes them" in as_boss.post(LIST, data).content.decode()
+    assert "a job deletes them" in as_boss.post(LIST, data).content.decode()
     page = as_boss.post(LIST, {**data, "post": "yes"}, follow=True)
     assert sentences(page)[0].startswith("3 accounts were deleted. 1 account was deactivated")
     assert run().state == JobState.DONE

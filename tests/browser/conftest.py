@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from playwright.sync_api import (
 from pytest_django.live_server_helper import LiveServer
 
 from cdc.context import acting_as
+from project.dashboard.cache import reports
 from stories.models import Status, Story
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
@@ -46,6 +48,12 @@ def browser() -> Iterator[Browser]:
         browser.close()
     if before is None:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(autouse=True)
+def no_earlier_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the dashboard's reports, because another test may have read them without stories."""
+    monkeypatch.setattr(reports, "_latest", OrderedDict())
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The test driver: `python -m tests [--units] [--db mysql,mariadb,sqlite] [pytest arguments]`.
 
 Starts Kafka, mongod and the databases, in Docker containers or in a temporary folder. Runs the
-whole suite on the first database and the tests marked `database` on the other databases. Three
+whole suite on the first database and the tests marked `database` on the other databases. Four
 pytest processes run in parallel. The last line shows what was run and what was not. With `--units`,
 no servers are started, and all parts of the unit tests run in parallel.
 """
@@ -125,7 +125,7 @@ def lanes(
     folder: Path,
     console: Console,
     *,
-    count: int = 3,
+    count: int = 4,
 ) -> list[Lane]:
     """Return lanes that share one queue. Only the first shows the output of a run while it runs."""
     queue = deque(parts)
@@ -149,7 +149,7 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
     """Return the parts of the suite for the first database, and a run for each other database.
 
     With `arguments`, the first database also has only one run. The parts run in parallel. Each part
-    has its own database. In this order, three lanes end at about the same time. The browser tests
+    has its own database. In this order, the lanes end at about the same time. The browser tests
     are a separate part because Playwright keeps an event loop running in its process, and this loop
     breaks other asynchronous tests.
     """

@@ -143,7 +143,7 @@ def _submitters(name: str, title: str, report: Report, audience: Audience) -> Ta
     rows = tuple(
         (cells.text(f"Submitter {number}"), *row[1:]) for number, row in enumerate(found.rows, 1)
     )
-    note = "Names are shown only to operators."
+    note = "Only operators see names in this table."
     return Table(name=name, title=title, heads=found.heads, rows=rows, note=note)
 
 

@@ -77,7 +77,7 @@ def test_the_page_shows_the_period_and_the_period_before() -> None:
 def test_a_table_ends_with_one_line_of_notes() -> None:
     page = main_of(client_of())
     assert '<p class="sf-table-note">The first 10 of 12; the CSV file has all.</p>' in page
-    assert '<p class="sf-table-note">Names are shown only to operators.</p>' in page
+    assert '<p class="sf-table-note">Only operators see names in this table.</p>' in page
 
 
 def test_a_long_name_is_one_line_and_has_a_tooltip() -> None:

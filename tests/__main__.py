@@ -1,7 +1,7 @@
 """The test driver: `python -m tests [--units] [--db mysql,mariadb,sqlite] [pytest arguments]`.
 
 Starts Kafka, mongod and the databases, in Docker containers or in a temporary folder. Runs the
-whole suite on the first database and the tests marked `database` on the other databases. Three
+whole suite on the first database and the tests marked `database` on the other databases. Four
 pytest processes run in parallel. The last line shows what was run and what was not. With `--units`,
 no servers are started, and all parts of the unit tests run in parallel.
 """
@@ -125,7 +125,7 @@ def lanes(
     folder: Path,
     console: Console,
     *,
-    count: int = 3,
+    count: int = 4,
 ) -> list[Lane]:
     """Return lanes that share one queue. Only the first shows the output of a run while it runs."""
     queue = deque(parts)

@@ -49,7 +49,7 @@ def _history(status: Status) -> Iterator[str]:
     if delays is not None and delays.p50 is not None:
         percentiles = "/".join(str(value) for value in delays.milliseconds().values())
         changes = counted(delays.changes, "change")
-        yield f"latency p50/p95/p99 of the last {changes}: {percentiles} ms"
+        yield f"delay p50/p95/p99 of the last {changes}: {percentiles} ms"
     if canary is not None and canary.seconds is not None:
         age = _duration(canary.arrived_seconds_ago or 0.0)
         yield f"last canary, {age} ago: {1000 * canary.seconds:.0f} ms"

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from django.utils.text import capfirst
+
 from cdc.printable import counted
 from cdc.status.facts import ChangedColumns, Paused, Trouble
 from cdc.status.observed import PATIENCE_SECONDS, Observed
@@ -67,6 +69,7 @@ def findings(seen: Observed) -> tuple[Finding, ...]:
     return tuple(finding for rule in _RULES for finding in rule(seen))
 
 
+_START_CONSUMER = "start `manage.py consume_and_save_to_mongodb`"
 OUTAGE_REMEDY = "Run `manage.py doctor` to find the cause."
 
 
@@ -81,7 +84,7 @@ def outage(
     verb = "are" if len(services) > 1 else "is"
     state = f"unreachable for {seconds:.0f} s" if seconds >= 1 else f"{verb} not responding"
     changes = f"{queued.capitalize()}, none lost" if queued else "No saved change is lost"
-    return f"{names[:1].upper()}{names[1:]} {state}. {changes}. {remedy}"
+    return f"{capfirst(names)} {state}. {changes}. {remedy}"
 
 
 def _unreachable(seen: Observed) -> Iterator[Finding]:
@@ -146,9 +149,7 @@ def _kafka_delayed(seen: Observed) -> Iterator[Finding]:
     if cause := _cause("consumer", seen):
         text = f"{state}: {cause}"
     elif seen.consumers == 0:
-        text = (
-            f"{state}, and no consumer is running: start `manage.py consume_and_save_to_mongodb`."
-        )
+        text = f"{state}, and no consumer is running: {_START_CONSUMER}."
     else:
         text = f"{state}: {_lagging(seen.consumers or 0)}"
     since = seen.read_at - timedelta(seconds=seen.kafka_seconds)
@@ -177,8 +178,7 @@ def _failing(seen: Observed) -> Iterator[Finding]:
         lasts = (seen.read_at - trouble.since).total_seconds() > PATIENCE_SECONDS
         if lasts and not seen.problems and not delayed.get(kind):
             parts = {"relay": (Part.RELAY,), "consumer": (Part.CONSUMERS,)}.get(kind, ())
-            text = _failing_text(trouble, seen)
-            text = f"{text[:1].upper()}{text[1:]}"
+            text = capfirst(_failing_text(trouble, seen))
             yield Finding(state=State.FAILING, text=text, since=trouble.since, parts=parts)
 
 
@@ -207,7 +207,7 @@ def _recreated(seen: Observed) -> Iterator[Finding]:
     """Yield the topics that were recreated, until their consumers store a gap."""
     remedy = "check the logs of the consumers"
     if seen.consumers == 0:
-        remedy = "start `manage.py consume_and_save_to_mongodb`"
+        remedy = _START_CONSUMER
     for topic in sorted({lag.topic for lag in seen.lags or () if lag.recreated}):
         yield Finding(
             state=State.RECORDS_LOST,

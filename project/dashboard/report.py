@@ -108,6 +108,7 @@ class _Queries:
             media = pool.submit(self._both, by_field("media"))
             minutes = pool.submit(self._both, by_minutes(FIELD, "promote_date"), limit=_MANY)
             stories = pool.submit(self._stories)
+            ranking = pool.submit(cache.get_or_set, _RANKING_KEY, self._ranking, _RANKING_SECONDS)
             days = pool.submit(self._days, topics.result().now)
         return Report(
             choice=choice,
@@ -121,7 +122,7 @@ class _Queries:
             minutes=minutes.result(),
             stories=stories.result(),
             changed_at=read_last_change(Story._meta.db_table),
-            ranking=cache.get_or_set(_RANKING_KEY, self._ranking, _RANKING_SECONDS) or (),
+            ranking=ranking.result() or (),
             earlier=self._earlier(),
         )
 

@@ -14,7 +14,7 @@ from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.wire.records import TopicPartition
 
 _Found = TypeVar("_Found")
-_ATTEMPTS = 5
+_ATTEMPTS = 9
 _PAUSE_SECONDS = 0.1
 _MOVED = {
     *(KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION),

@@ -12,19 +12,31 @@ _PATIENCE_SECONDS = 5.0
 
 
 class OutboxLimit:
-    """Limits the number of rows in the outbox, even if the relay is slow or stopped."""
+    """Limits the number of rows in the outbox, even if the relay is slow or stopped.
+
+    The rows are counted only when those admitted since the last count could exceed the limit:
+    counting a full outbox for every chunk costs as much as adding the chunk. Rows that other
+    writers add between two counts may exceed the limit.
+    """
 
     def __init__(self, using: str, clock: Clock, say: Say, most: int = _MOST_ROWS) -> None:
         self._rows = OutboxRecord.objects.using(using)
         self._clock = clock
         self._say = say
         self._most = most
+        self._room = 0
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
         """Wait until `rows` more rows fit, or until `stopped` returns True.
 
         If the number of rows does not fall within 5 s, a message is printed with `say`.
         """
+        if rows > self._room:
+            self._room = self._most - self._drained(rows, stopped)
+        self._room -= rows
+
+    def _drained(self, rows: int, stopped: Callable[[], bool]) -> int:
+        """Wait until `rows` more rows fit, and return the number of rows."""
         fewest, since, reported = self._rows.count(), self._clock.monotonic(), False
         pending = fewest
         while pending and pending + rows > self._most and not stopped():
@@ -38,6 +50,7 @@ class OutboxLimit:
             pending = self._rows.count()
             if pending < fewest:
                 fewest, since, reported = pending, self._clock.monotonic(), False
+        return pending
 
 
 class RateLimit:

@@ -2,8 +2,8 @@
 
 Starts Kafka, mongod, a database server, a relay and a consumer, and adds stories to the database
 without events. Then runs `send_to_kafka`, waits until MongoDB has all stories, and runs
-`reconcile`. Prints a row of a table for each process: the resident memory in MB, as the median of
-each tenth of the time.
+`reconcile`. Prints a row of a table for each process: its processor time, and its resident memory
+in MB, as the median of each tenth of the time.
 
 The exit code is 1 if a command failed, or if `reconcile` found a difference.
 """

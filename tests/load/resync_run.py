@@ -4,6 +4,7 @@ import argparse
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -40,8 +41,9 @@ def run(folder: Path, env: dict[str, str], options: argparse.Namespace, console:
         "relay": Daemon(folder / "relay.log", env, "relay_outbox"),
         "consumer": Daemon(folder / "consumer.log", env, "consume_and_save_to_mongodb"),
     }
-    show(f"| step | seconds | process | {' | '.join(f'{part}0 %' for part in range(1, 11))} |")
-    show("|---" * (_PARTS + 3) + "|")
+    parts = " | ".join(f"{part}0 %" for part in range(1, 11))
+    show(f"| step | seconds | process | processor seconds | {parts} |")
+    show("|---" * (_PARTS + 4) + "|")
     try:
         daemons["consumer"].wait_for("partition.taken")
         snapshot = Daemon(folder / "snapshot.log", env, "send_to_kafka")
@@ -67,23 +69,40 @@ def _add(count: int, console: Console) -> None:
 def _measured(
     command: Daemon, name: str, daemons: Mapping[str, Daemon], done: Callable[[], bool]
 ) -> bool:
-    """Wait until the command has ended and `done` holds, and print the memory of all processes.
+    """Wait until the command has ended and `done` holds, and print what all processes used.
 
     Return whether the command succeeded.
     """
+    pids = {**_servers(), name: command.pid, **{each: daemons[each].pid for each in daemons}}
     memory: dict[str, list[float]] = defaultdict(list)
+    processor = {each: _processor_seconds(pid) for each, pid in pids.items()}
+    first = {**processor, name: 0.0}
     began = time.monotonic()
     while command.alive() or not done():
-        for each, process in {name: command, **daemons}.items():
-            if process.alive():
-                memory[each].append(psutil.Process(process.pid).memory_info().rss / 1e6)
+        for each, pid in pids.items():
+            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                memory[each].append(psutil.Process(pid).memory_info().rss / 1e6)
+                processor[each] = _processor_seconds(pid)
         time.sleep(_SECONDS)
     seconds = time.monotonic() - began
     for each, values in memory.items():
-        show(f"| {name} | {seconds:.1f} | {each} | {' | '.join(_tenths(values))} |")
+        used = processor[each] - first[each]
+        parts = " | ".join(_tenths(values))
+        show(f"| {name} | {seconds:.1f} | {each} | {used:.1f} | {parts} |")
     if command.exit_code:
         show(command.log)
     return command.exit_code == 0
+
+
+def _servers() -> dict[str, int]:
+    """Return the process id of each local server, by its program's name."""
+    children = psutil.Process().children(recursive=True)
+    return {each.name(): each.pid for each in children if not each.name().startswith("python")}
+
+
+def _processor_seconds(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def _tenths(values: Sequence[float]) -> list[str]:

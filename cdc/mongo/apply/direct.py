@@ -31,7 +31,8 @@ checked together, before the writes.
 _MOST_BYTES = 16_000_000
 """The maximum size of a direct batch: MongoDB accepts commands of up to 48 MB, and a transaction
 must fit into MongoDB's cache."""
-_OPERATIONS = frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE})
+_NEW = frozenset({Operation.CREATE, Operation.READ})
+"""The operations whose rows are expected to be new, as in the first snapshot of a table."""
 
 
 class Unexpected(Exception):
@@ -103,7 +104,7 @@ def _may_be_direct(batch: Sequence[Delivered], deleted_rows: Container[RowKey]) 
     versions = {each.event.version for each in batch}
     return (
         0 < len(batch) == len(rows) == len(versions)
-        and all(each.event.op in _OPERATIONS and not each.tombstone for each in batch)
+        and not any(each.tombstone for each in batch)
         and not any(row in deleted_rows for row in rows)
     )
 
@@ -112,7 +113,7 @@ def _by_table(batch: Iterable[Delivered]) -> dict[str, _Table]:
     tables: dict[str, _Table] = {}
     for each in batch:
         table = tables.setdefault(each.event.table, _Table())
-        if each.event.op is Operation.CREATE:
+        if each.event.op in _NEW:
             table.creates.append(each)
         elif each.event.op is Operation.UPDATE:
             table.updates.append(each)

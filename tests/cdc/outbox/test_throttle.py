@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from cdc.models import OutboxRecord
 from cdc.outbox.throttle import OutboxLimit, RateLimit
@@ -40,6 +41,20 @@ def test_a_chunk_waits_until_it_fits() -> None:
 
     assert OutboxRecord.objects.count() == 4
     assert messages == []
+
+
+@pytest.mark.django_db
+def test_the_rows_are_counted_again_only_when_the_limit_could_be_exceeded(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    fill(2)
+    limit = OutboxLimit("default", FakeClock(), print, most=6)
+
+    with django_assert_num_queries(1):
+        limit.wait(2, lambda: False)
+        limit.wait(2, lambda: False)
+    with django_assert_num_queries(1):
+        limit.wait(1, lambda: False)
 
 
 @pytest.mark.django_db

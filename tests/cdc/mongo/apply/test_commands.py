@@ -42,6 +42,10 @@ BASELINE: dict[str, tuple[dict[str, int], dict[str, int]]] = {
         {"update": 1, "insert": 3, "commitTransaction": 1},
         {"update": 1, "insert": 5, "commitTransaction": 1},
     ),
+    "1000 reads": (  # of a first snapshot
+        {"update": 1, "insert": 3, "commitTransaction": 1},
+        {"update": 1, "insert": 5, "commitTransaction": 1},
+    ),
     "1000 updates": (
         {"aggregate": 1, "update": 2, "insert": 1, "commitTransaction": 1},
         {"aggregate": 3, "update": 4, "insert": 1, "commitTransaction": 1},
@@ -70,15 +74,21 @@ class Target:
         self._replica.apply(batch, {SOURCE: self._offset})
 
     def creates(self, number: int) -> list[Delivered]:
-        keys = range(self._last_key, self._last_key + number)
-        self._last_key += number
-        return [self._change("c", key) for key in keys]
+        return self._new("c", number)
+
+    def reads(self, number: int) -> list[Delivered]:
+        return self._new("r", number)
 
     def updates(self, number: int) -> list[Delivered]:
         return [self._change("u", key) for key in range(number)]
 
     def deletes(self, number: int) -> list[Delivered]:
         return [self._change("d", 500 + key) for key in range(number)]
+
+    def _new(self, op: str, number: int) -> list[Delivered]:
+        keys = range(self._last_key, self._last_key + number)
+        self._last_key += number
+        return [self._change(op, key) for key in keys]
 
     def _change(self, op: str, key: int) -> Delivered:
         self._version += 1

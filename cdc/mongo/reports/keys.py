@@ -38,7 +38,9 @@ def by_field(*paths: str) -> Key:
 
 def by_choice(path: str, values: Iterable[str]) -> Key:
     """Group by a field. All values other than `values` form one group, with the key None."""
-    return {"$cond": [{"$in": [f"${path}", list(values)]}, f"${path}", None]}
+    # MongoDB would read a text that begins with a dollar sign as the name of a field.
+    choices = {"$literal": list(values)}
+    return {"$cond": [{"$in": [f"${path}", choices]}, f"${path}", None]}
 
 
 def by_host(path: str) -> Key:

@@ -107,6 +107,14 @@ def test_other_values_than_the_choices_are_one_group(
     assert keys_of(reports, by_choice("colour", ["red", "blue"])) == {"red": 1, "blue": 1, None: 4}
 
 
+def test_a_choice_with_a_dollar_sign_is_not_the_name_of_a_field(
+    boxes: Collection[dict[str, Any]], reports: Reports
+) -> None:
+    boxes.insert_many(made(1, colour=each) for each in ("$colour", "$$absent", "green"))
+    chosen = by_choice("colour", ["$colour", "$$absent"])
+    assert keys_of(reports, chosen) == {"$colour": 1, "$$absent": 1, None: 1}
+
+
 @pytest.mark.parametrize(
     ("address", "host"),
     [

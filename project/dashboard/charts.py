@@ -1,6 +1,5 @@
 """The chart of the dashboard: stories by day, week, month or year, and by topic."""
 
-from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 
 from cdc.reports import Group, Unit
@@ -21,36 +20,18 @@ _UNFINISHED = {
 def columns_of(report: Report) -> list[Series]:
     """Return the number of stories of each charted topic in each column.
 
-    The largest topic is first. All other topics together are last. The colour of a topic does not
-    depend on the period, except for topics that are small in the long run.
+    The topics, their order and their colours are the same in every period. All other topics
+    together are last.
     """
-    span, series = report.span, dict[str | None, list[int]]()
+    span = report.span
+    charted = {name: [0] * len(span.columns) for name in report.charted}
+    other = [0] * len(span.columns)
     for group in report.days.now:
         place = _place(span, group)
-        topic = group.keys[1]
-        values = series.setdefault(topic, [0] * len(span.columns))
         if place is not None:
-            values[place] += group.counts["documents"]
-    other = series.pop(None, [])
-    colours = colours_of([name or "" for name in series], report.ranking)
-    found = [Series(name or "", values, colours[name or ""]) for name, values in series.items()]
-    found.sort(key=lambda each: (-sum(each.values), each.name))
+            charted.get(group.keys[1], other)[place] += group.counts["documents"]
+    found = [Series(name, values) for name, values in charted.items()]
     return [*found, Series(_OTHER, other, _OTHER_COLOUR)] if any(other) or not found else found
-
-
-def colours_of(names: Iterable[str], ranking: Sequence[str]) -> dict[str, int]:
-    """Return the number of the colour of each topic.
-
-    Each of the largest topics in `ranking` has its own colour. A smaller topic has the colour for
-    its rank, or another one if a larger topic of the chart has that colour.
-    """
-    rank = {name: place for place, name in enumerate(ranking)}
-    free, colours = list(range(1, _OTHER_COLOUR)), dict[str, int]()
-    for name in sorted(names, key=lambda name: (rank.get(name, len(rank)), name)):
-        own = rank.get(name, len(rank)) % CHARTED_TOPICS + 1
-        colours[name] = own if own in free else next(iter(free), _OTHER_COLOUR)
-        free = [each for each in free if each != colours[name]]
-    return colours
 
 
 def totals_before(report: Report) -> list[int]:

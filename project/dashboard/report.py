@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from django.core.cache import cache
+from django.utils.text import capfirst
 
 from cdc.api import registry
 from cdc.reports import (
@@ -39,7 +40,7 @@ POPULAR, WAITING = Status.POPULAR.value, Status.SUBMITTED.value
 _HIGHEST = 100
 _MANY = 50_000
 _THREADS = 2
-_RANKING_KEY, _RANKING_SECONDS = "dashboard.ranking", 600
+_CHARTED_KEY, _CHARTED_SECONDS = "dashboard.charted", 60
 _STORY_FIELDS = ("title", "topic.name", DIGGS, COMMENTS, FIELD)
 _MEASURES = {
     DIGGS: count_total(DIGGS),
@@ -73,8 +74,8 @@ class Report:
     """Some fields of the stories with the most diggs."""
     changed_at: datetime | None
     """When the newest change that has reached the replica was saved; None without a history."""
-    ranking: tuple[str, ...]
-    """The topics of all periods, the one with the most stories first."""
+    charted: tuple[str, ...]
+    """The five topics with the most stories of all periods, the largest first."""
     earlier: date | None
     """The day of the newest story before the period."""
 
@@ -102,14 +103,14 @@ class _Queries:
     def report(self, choice: Choice) -> Report:
         """Return the report. The queries run in two threads."""
         with ThreadPoolExecutor(_THREADS) as pool:
+            charted = pool.submit(cache.get_or_set, _CHARTED_KEY, self._charted, _CHARTED_SECONDS)
             topics = pool.submit(self._both, by_field("topic.name"), DIGGS, POPULAR, WAITING)
             sites = pool.submit(self._both, by_host("link"), DIGGS)
             submitters = pool.submit(self._both, by_field("user.name", "submitted_by_id"), DIGGS)
             media = pool.submit(self._both, by_field("media"))
             minutes = pool.submit(self._both, by_minutes(FIELD, "promote_date"), limit=_MANY)
             stories = pool.submit(self._stories)
-            ranking = pool.submit(cache.get_or_set, _RANKING_KEY, self._ranking, _RANKING_SECONDS)
-            days = pool.submit(self._days, topics.result().now)
+            days = pool.submit(self._days, charted.result() or ())
         return Report(
             choice=choice,
             span=self.span,
@@ -117,12 +118,12 @@ class _Queries:
             sites=_lines(sites.result(), "No site", site_of),
             # The names of accounts are in the database, which only this thread reads.
             submitters=lines_of(*map(submitters_of, submitters.result())),
-            media=_lines(media.result(), "No medium", str),
+            media=_lines(media.result(), "No media", capfirst),
             days=days.result(),
             minutes=minutes.result(),
             stories=stories.result(),
             changed_at=read_last_change(Story._meta.db_table),
-            ranking=ranking.result() or (),
+            charted=charted.result() or (),
             earlier=self._earlier(),
         )
 
@@ -135,10 +136,9 @@ class _Queries:
             self._groups(before, key, counts=(), limit=_MANY) if before else (),
         )
 
-    def _days(self, topics: Sequence[Group]) -> Sides:
+    def _days(self, charted: Iterable[str]) -> Sides:
         before, day = self.span.period_before, by_calendar(FIELD, self.span.unit)
-        names = [group.keys[0] for group in topics if isinstance(group.keys[0], str)]
-        topic = by_choice("topic.name", names[:CHARTED_TOPICS])
+        topic = by_choice("topic.name", charted)
         return Sides(
             self._groups(self.span.period, day, topic, counts=_MEASURES, limit=_MANY),
             self._groups(before, day, counts=_MEASURES, limit=_MANY) if before else (),
@@ -161,11 +161,12 @@ class _Queries:
         )
         return tuple(found)
 
-    def _ranking(self) -> tuple[str, ...]:
-        """Return the topics of all stories, the largest first."""
+    def _charted(self) -> tuple[str, ...]:
+        """Return the largest topics of all stories, so that each period has the same ones."""
         everything = Period(field=FIELD, since=None, until=datetime.now(UTC))
         groups = self._groups(everything, by_field("topic.name"), counts=(), limit=MOST_LINES)
-        return tuple(group.keys[0] for group in groups if isinstance(group.keys[0], str))
+        names = [group.keys[0] for group in groups if text_of(group.keys[0])]
+        return tuple(names[:CHARTED_TOPICS])
 
     def _earlier(self) -> date | None:
         if self.span.first <= self.span.oldest:

@@ -61,7 +61,7 @@ def report(choice: Choice = CHOICES["30"], **changes: Any) -> Report:
             for number, title in enumerate(("A ferry captain", *hostile))
         ),
         "changed_at": datetime.now(UTC) - timedelta(seconds=9),
-        "ranking": ("Railways", "Harbours"),
+        "charted": ("Railways", "Harbours"),
         "earlier": date(2010, 3, 1) if choice.days == 30 else None,
     }
     return Report(**{**fields, **changes})

@@ -5,7 +5,6 @@ from datetime import date
 from cdc.reports import Unit
 from project.dashboard.charts import (
     chart_of,
-    colours_of,
     columns_of,
     label_of,
     name_of,
@@ -17,21 +16,28 @@ from tests.support.reports import group, moment, report
 
 
 def test_topics_are_series_and_the_others_are_last() -> None:
-    harbours, other = columns_of(report(CHOICES["7"]))
-    assert (harbours.name, other.name) == ("Harbours", "Other topics")
+    railways, harbours, other = columns_of(report(CHOICES["7"]))
+    names = (railways.name, harbours.name, other.name)
+    assert names == ("Railways", "Harbours", "Other topics")
     assert harbours.values == other.values == [1, 2, 3, 4, 1, 2, 3]
+    assert set(railways.values) == {0}
 
 
-def test_a_large_topic_has_the_same_colour_in_every_period() -> None:
-    ranking = ("a", "b", "c", "d", "e", "f", "g")
-    assert colours_of("edcba", ranking) == {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}
-    # The sixth topic would have the colour of the first, and the seventh that of the second.
-    assert colours_of("gfb", ranking) == {"b": 2, "f": 1, "g": 3}
-    assert colours_of("fga", ranking) == {"a": 1, "f": 2, "g": 3}
-    assert colours_of(("new", "c"), ranking)["c"] == 3
-    assert len(set(colours_of("vwxyz", ()).values())) == 5
-    harbours, other = columns_of(report(CHOICES["7"]))
-    assert (harbours.colour, other.colour) == (2, 6)
+def test_a_topic_has_the_same_place_and_colour_in_every_period() -> None:
+    """Railways has no story in these periods, and Weather has the most."""
+    charted = ("Railways", "Harbours", "Weather")
+    drawn = []
+    for name in ("7", "30"):
+        first = report(CHOICES[name]).span.columns[0]
+        counts = [group(moment(first), topic, documents=9) for topic in ("Weather", "Harbours")]
+        found = report(CHOICES[name], charted=charted, days=Sides((*counts, counts[0]), ()))
+        drawn.append([(layer.number, layer.name) for layer in chart_of(found).layers])
+    assert drawn == [[(1, "Railways"), (2, "Harbours"), (3, "Weather")]] * 2
+
+
+def test_without_topics_all_stories_have_the_colour_of_the_others() -> None:
+    (layer,) = chart_of(report(CHOICES["7"], charted=())).layers
+    assert (layer.number, layer.name) == (6, "Other topics")
 
 
 def test_the_period_before_is_a_line_only_if_there_is_one() -> None:
@@ -67,7 +73,7 @@ def test_stories_with_a_date_of_another_type_are_not_drawn() -> None:
     odd = (group(None, "Harbours", documents=3), group(moment(date(1999, 1, 1)), None, documents=1))
     days = Sides((*odd, group(moment(date(2010, 3, 31)), "Harbours", documents=1)), odd[:1])
     found = report(CHOICES["7"], days=days)
-    assert [each.values[-1] for each in columns_of(found)] == [1]
+    assert [each.values[-1] for each in columns_of(found)] == [0, 1]
     assert totals_before(found) == [0] * 7
     chart_of(found)
 

@@ -74,6 +74,16 @@ def test_the_page_shows_the_period_and_the_period_before() -> None:
     assert "style=" not in page
 
 
+def test_the_choice_of_topics_is_explained_if_there_are_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    explained = "The colours show the five largest topics of all time."
+    client = client_of()
+    assert explained not in main_of(client)
+    monkeypatch.setattr(views, "reports", Reports(lambda choice: report(choice, charted="abcde")))
+    assert explained in main_of(client)
+
+
 def test_a_table_ends_with_one_line_of_notes() -> None:
     page = main_of(client_of())
     assert '<p class="sf-table-note">The first 10 of 12; the CSV file has all.</p>' in page
@@ -234,12 +244,14 @@ def test_without_stories_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("days", CHOICES)
 def test_the_page_is_light(days: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    topics = ("Harbours", "Railways", "Weather", "Gardens", "Machines", None)
+    topics = ("Harbours", "Railways", "Weather", "Gardens", "Machines")
 
     def full(choice: Choice) -> Report:
         columns = report(choice).span.columns
-        now = [group(moment(day), topic, documents=9) for day in columns for topic in topics]
-        return report(choice, days=Sides(now, report(choice).days.before))
+        now = [
+            group(moment(day), topic, documents=9) for day in columns for topic in (*topics, None)
+        ]
+        return report(choice, days=Sides(now, report(choice).days.before), charted=topics)
 
     monkeypatch.setattr(views, "reports", Reports(full))
     assert len(client_of().get(f"{PAGE}?days={days}").content) < 64_000

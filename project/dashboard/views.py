@@ -81,13 +81,20 @@ class TableFile(RoleRequiredMixin, View):
         reading = reports.begin(choice)()
         if reading.value is None:
             return _sentence(f"{_NO_ANSWER} Try again later.", HTTPStatus.SERVICE_UNAVAILABLE)
-        found = table(table_name, reading.value[0], audience_of(request.user))
-        name = f"storyfeed-{table_name}-{choice.query.replace('&until=', '-')}.csv"
+        (report,) = reading.value
+        found = table(table_name, report, audience_of(request.user))
+        name = _file_name(table_name, report)
         return StreamingHttpResponse(
             chunks(found),
             content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name.replace("=", "-")}"'},
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
+
+
+def _file_name(table_name: str, report: Report | None) -> str:
+    """Return a file name with the first and the last day of the period."""
+    period = f"{report.span.first}-to-{report.span.last}" if report else "empty"
+    return f"storyfeed-{table_name}-{period}.csv"
 
 
 def _chosen(request: HttpRequest) -> tuple[Choice, list[str]]:

@@ -61,7 +61,7 @@ def topics(page: Page) -> list[str]:
     with page.expect_download() as started:
         page.get_by_role("link", name="Topics as CSV").click()
     file = started.value
-    assert file.suggested_filename == "storyfeed-topics-days-7.csv"
+    assert file.suggested_filename == "storyfeed-topics-2010-03-25-to-2010-03-31.csv"
     text = Path(file.path()).read_text("utf-8-sig")
     head, *rows = csv.reader(text.splitlines())
     assert head[:3] == ["Topic", "Stories", "Before"]

@@ -80,7 +80,9 @@ def test_the_choice_of_topics_is_explained_if_there_are_others(
     explained = "The colours show the five largest topics of all time."
     client = client_of()
     assert explained not in main_of(client)
-    monkeypatch.setattr(views, "reports", Reports(lambda choice: report(choice, charted="abcde")))
+    monkeypatch.setattr(
+        views, "reports", Reports(lambda choice: report(choice, charted=tuple("abcde")))
+    )
     assert explained in main_of(client)
 
 
@@ -168,7 +170,7 @@ def test_each_table_is_a_file_of_the_same_period(name: str) -> None:
     assert f'href="{PAGE}{name}.csv?days=7"' in main_of(client, "?days=7")
     answer: Any = client.get(f"{PAGE}{name}.csv?days=7")
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
-    disposition = f'attachment; filename="storyfeed-{name}-days-7.csv"'
+    disposition = f'attachment; filename="storyfeed-{name}-2010-03-25-to-2010-03-31.csv"'
     assert answer.headers["Content-Disposition"] == disposition
     assert csv_of(client, name, "?days=7").startswith('"')
 
@@ -239,6 +241,10 @@ def test_without_stories_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     assert "There are no stories in the replica yet." in main_of(client)
     page = main_of(client, "?until=2001-01-01")
     assert "There are no stories up to 1 Jan 2001." in page
+    answer = client.get(f"{PAGE}topics.csv")
+    assert answer.headers["Content-Disposition"] == (
+        'attachment; filename="storyfeed-topics-empty.csv"'
+    )
     assert csv_of(client, "topics") == "\r\n"
 
 

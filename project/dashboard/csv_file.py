@@ -25,7 +25,8 @@ def harmless(value: str) -> str:
 
 async def chunks(table: Table) -> AsyncIterator[bytes]:
     """Yield the file in UTF-8, a few rows at a time."""
-    yield BOM.encode() + _encoded([map(harmless, table.heads)])  # some heads are names of topics
+    heads = table.file_heads or table.heads  # some heads are names of topics
+    yield BOM.encode() + _encoded([map(harmless, heads)])
     rows = iter(table.rows)
     while some := list(islice(rows, _ROWS)):
         yield _encoded([_values(row) for row in some])

@@ -34,10 +34,11 @@ CHARTED_TOPICS = 5
 """The number of topics with their own colour in the chart. All other topics share one colour."""
 MOST_LINES = 1_000
 """The maximum number of lines in a table."""
+HIGHEST = 100
+"""The maximum number of stories in the list of those with the most diggs."""
 NO_TOPIC = "No topic"
 DIGGS, COMMENTS = "diggs", "comments"
 POPULAR, WAITING = Status.POPULAR.value, Status.SUBMITTED.value
-_HIGHEST = 100
 _MANY = 50_000
 _THREADS = 2
 _CHARTED_KEY, _CHARTED_SECONDS = "dashboard.charted", 60
@@ -157,7 +158,7 @@ class _Queries:
             DIGGS,
             fields=_STORY_FIELDS,
             without={"status": Status.REJECTED.value},
-            limit=_HIGHEST,
+            limit=HIGHEST,
         )
         return tuple(found)
 

@@ -1,7 +1,7 @@
 """The tables of the dashboard. Each table can also be downloaded as a CSV file."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import zip_longest
 from typing import Any
@@ -15,12 +15,22 @@ from project.dashboard.charts import columns_of, totals_before
 from project.dashboard.figures import figures, popular_share
 from project.dashboard.lines import Line, text_of
 from project.dashboard.periods import FIELD
-from project.dashboard.report import COMMENTS, DIGGS, NO_TOPIC, Report
+from project.dashboard.report import COMMENTS, DIGGS, HIGHEST, MOST_LINES, NO_TOPIC, Report
 
 Row = Sequence[Cell]
 
+SHOWN = 10
+"""The number of rows that the page shows. The CSV file has all of them."""
 _OF_COLUMNS = ("sf-number", "sf-extra")
 """The classes that apply to every cell of a column, including its head."""
+_PREVIOUS = "Previous"
+_IN_FILES = {
+    "Change": "Change in percent",
+    "Share": "Share in percent",
+    "Became popular": "Became popular, percent of reviewed stories",
+    "Submitted": "Submitted (UTC)",
+}
+"""The longer heads of columns in CSV files, where the cells are plain numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +41,25 @@ class Table:
     title: str
     heads: tuple[str, ...]
     rows: tuple[Row, ...]
+    file_heads: tuple[str, ...] = ()
+    """The heads in the CSV file; empty if they are the same."""
     note: str = ""
+    most: int = MOST_LINES
+    """The maximum number of rows. A table with this many may lack others."""
+
+    @property
+    def shown(self) -> tuple[Row, ...]:
+        """The rows on the page."""
+        return self.rows[:SHOWN]
+
+    @property
+    def notes(self) -> str:
+        """What the page says below the table: how many rows there are, and the note."""
+        count, is_cut = len(self.rows), len(self.rows) >= self.most
+        if count <= SHOWN:
+            return self.note
+        number, in_file = (f"{count:,} or more", f"{count:,}") if is_cut else (f"{count:,}", "all")
+        return f"The first {SHOWN} of {number}; the CSV file has {in_file}. {self.note}".rstrip()
 
     @property
     def columns(self) -> list[tuple[str, str]]:
@@ -103,7 +131,13 @@ def _compared(report: Report, line: Line) -> Iterator[Cell]:
 
 
 def _compared_heads(report: Report) -> tuple[str, ...]:
-    return ("Stories", "Before", "Change") if report.span.before else ("Stories",)
+    return ("Stories", _PREVIOUS, "Change") if report.span.before else ("Stories",)
+
+
+def _in_files(heads: tuple[str, ...], previous: str = "Previous period") -> tuple[str, ...]:
+    """Return the heads in the CSV file."""
+    names = {**_IN_FILES, _PREVIOUS: previous}
+    return tuple(names.get(head, head) for head in heads)
 
 
 def _topics(name: str, title: str, report: Report, _: Audience) -> Table:
@@ -117,7 +151,7 @@ def _topics(name: str, title: str, report: Report, _: Audience) -> Table:
         for line in report.topics
     )
     heads = ("Topic", *_compared_heads(report), "Diggs", "Became popular")
-    return Table(name=name, title=title, heads=heads, rows=rows)
+    return Table(name=name, title=title, heads=heads, rows=rows, file_heads=_in_files(heads))
 
 
 def _ranked(head: str, lines: Callable[[Report], Sequence[Line]]) -> "_Build":
@@ -128,9 +162,8 @@ def _ranked(head: str, lines: Callable[[Report], Sequence[Line]]) -> "_Build":
             (cells.text(line.label), *_compared(report, line), cells.number(line.now[DIGGS]))
             for line in lines(report)
         )
-        return Table(
-            name=name, title=title, heads=(head, *_compared_heads(report), "Diggs"), rows=rows
-        )
+        heads = (head, *_compared_heads(report), "Diggs")
+        return Table(name=name, title=title, heads=heads, rows=rows, file_heads=_in_files(heads))
 
     return build
 
@@ -143,8 +176,7 @@ def _submitters(name: str, title: str, report: Report, audience: Audience) -> Ta
     rows = tuple(
         (cells.text(f"Submitter {number}"), *row[1:]) for number, row in enumerate(found.rows, 1)
     )
-    note = "Only operators see names in this table."
-    return Table(name=name, title=title, heads=found.heads, rows=rows, note=note)
+    return replace(found, rows=rows, note="Only operators see names.")
 
 
 def _shares(name: str, title: str, report: Report, _: Audience) -> Table:
@@ -157,14 +189,22 @@ def _shares(name: str, title: str, report: Report, _: Audience) -> Table:
         if report.span.before:
             row.append(cells.share(line.before.get("documents", 0), before))
         rows.append(tuple(row))
-    heads = ("Medium", "Stories", "Share", *(("Before",) if report.span.before else ()))
-    return Table(name=name, title=title, heads=heads, rows=tuple(rows))
+    heads = ("Media", "Stories", "Share", *((_PREVIOUS,) if report.span.before else ()))
+    in_files = _in_files(heads, "Previous period in percent")
+    return Table(name=name, title=title, heads=heads, rows=tuple(rows), file_heads=in_files)
 
 
 def _stories(name: str, title: str, report: Report, _: Audience) -> Table:
     heads = ("Story", "Topic", "Submitted", "Diggs", "Comments")
-    rows = tuple(_story(found) for found in report.stories)
-    return Table(name=name, title=title, heads=heads, rows=rows)
+    return Table(
+        name=name,
+        title=title,
+        heads=heads,
+        rows=tuple(_story(found) for found in report.stories),
+        file_heads=_in_files(heads),
+        note="Rejected stories are left out.",
+        most=HIGHEST,
+    )
 
 
 def _story(found: Mapping[str, Any]) -> Row:

@@ -64,7 +64,7 @@ def topics(page: Page) -> list[str]:
     assert file.suggested_filename == "storyfeed-topics-2010-03-25-to-2010-03-31.csv"
     text = Path(file.path()).read_text("utf-8-sig")
     head, *rows = csv.reader(text.splitlines())
-    assert head[:3] == ["Topic", "Stories", "Before"]
+    assert head[:3] == ["Topic", "Stories", "Previous period"]
     return [row[0] for row in rows]
 
 

@@ -50,7 +50,7 @@ def report(choice: Choice = CHOICES["30"], **changes: Any) -> Report:
         "topics": (line("Harbours", 75, 40, diggs=1200, popular=30), line("No topic", 75, 20)),
         "sites": tuple(line(f"site-{number}.example", 30 - number, number) for number in range(12)),
         "submitters": (line(PERSON, 9, 3, diggs=12), *(line(name, 2, 0) for name in hostile)),
-        "media": (line("news", 120, 50), line("videos", 30, 10)),
+        "media": (line("News", 120, 50), line("Videos", 30, 10)),
         "days": Sides(now, before if span.before else ()),
         "minutes": Sides(
             (group(90, documents=3), group(125, documents=4), group(None, documents=8)),

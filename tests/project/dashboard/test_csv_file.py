@@ -58,6 +58,11 @@ def test_numbers_stay_numbers_and_texts_keep_their_lines() -> None:
     assert found == [["'=Head", "n"], [odd, "-3"], ["'=1", "1000"]]
 
 
+def test_a_file_may_have_heads_of_its_own() -> None:
+    found = Table(name="t", title="T", heads=("n",), rows=(), file_heads=("=Number of all",))
+    assert read(found) == [["'=Number of all"]]
+
+
 def test_a_file_has_all_rows() -> None:
     rows = tuple((number(each),) for each in range(1_000))
     found = read(Table(name="t", title="T", heads=("n",), rows=rows))

@@ -89,6 +89,9 @@ def test_counts_are_those_of_a_plain_loop(stored: Documents, name: str) -> None:
     assert {line.label: line.before.get("documents", 0) for line in found.sites} == {
         line.label: sites[line.label] for line in found.sites
     }
+    assert {line.label: line.now["documents"] for line in found.media} == Counter(
+        each["media"].capitalize() for each in now
+    )
     shown = {each.name: each for each in figures(found)}
     assert shown["Stories"].now_value == len(now)
     assert shown["Diggs"].now_value == sum(each["diggs"] for each in now)

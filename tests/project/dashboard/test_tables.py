@@ -3,6 +3,7 @@
 import pytest
 
 from cdc.operations import Audience
+from project.dashboard.cells import number
 from project.dashboard.periods import CHOICES
 from project.dashboard.tables import TABLES, Table, table
 from tests.support.reports import PERSON, line, report
@@ -45,7 +46,7 @@ def test_no_other_table_names_a_submitter(name: str) -> None:
 
 def test_lines_are_compared_with_the_period_before() -> None:
     topics = built("topics")
-    assert topics.heads == ("Topic", "Stories", "Before", "Change", "Diggs", "Became popular")
+    assert topics.heads == ("Topic", "Stories", "Previous", "Change", "Diggs", "Became popular")
     assert [cell.text for cell in topics.rows[0]] == [
         "Harbours",
         "75",
@@ -57,6 +58,30 @@ def test_lines_are_compared_with_the_period_before() -> None:
     assert built("topics", choice="all").heads[1:] == ("Stories", "Diggs", "Became popular")
 
 
+def test_the_heads_in_files_say_what_the_numbers_are() -> None:
+    topics, media = built("topics"), built("media")
+    assert topics.file_heads == (
+        *("Topic", "Stories", "Previous period", "Change in percent", "Diggs"),
+        "Became popular, percent of reviewed stories",
+    )
+    assert media.heads == ("Media", "Stories", "Share", "Previous")
+    assert media.file_heads[2:] == ("Share in percent", "Previous period in percent")
+    assert built("stories").file_heads[2] == "Submitted (UTC)"
+
+
+def test_a_table_with_more_rows_than_the_page_says_how_many() -> None:
+    def notes(count: int, most: int = 1_000, note: str = "") -> str:
+        rows = ((number(1),),) * count
+        return Table(name="t", title="T", heads=("n",), rows=rows, note=note, most=most).notes
+
+    assert (notes(10), notes(3, note="No names.")) == ("", "No names.")
+    assert notes(11) == "The first 10 of 11; the CSV file has all."
+    cut = "The first 10 of 1,000 or more; the CSV file has 1,000. No names."
+    assert notes(1_000, note="No names.") == cut
+    assert notes(100, most=100).startswith("The first 10 of 100 or more; the CSV file has 100.")
+    assert built("stories").notes == "Rejected stories are left out."
+
+
 def test_the_share_of_a_topic_is_that_of_its_reviewed_stories() -> None:
     topics = (line("Harbours", 10, 0, popular=2, submitted=6), line("New", 3, 0, submitted=3))
     rows = table("topics", report(topics=topics), OPERATORS).rows
@@ -65,8 +90,8 @@ def test_the_share_of_a_topic_is_that_of_its_reviewed_stories() -> None:
 
 def test_media_are_shares() -> None:
     assert [[cell.text for cell in row] for row in built("media").rows] == [
-        ["news", "120", "80.0%", "83.3%"],
-        ["videos", "30", "20.0%", "16.7%"],
+        ["News", "120", "80.0%", "83.3%"],
+        ["Videos", "30", "20.0%", "16.7%"],
     ]
 
 

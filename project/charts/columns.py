@@ -17,6 +17,8 @@ STEP = 10
 _COLUMN = 8
 _EDGE = (STEP - _COLUMN) // 2
 _MARKS = 8
+_WIDE = 12
+"""Up to this many columns, each is wide enough for a label below it, even on a phone."""
 _HEAD, _FOOT = 8, 20
 _PEAK_HEAD = 24
 """The space above the drawing if there are values above columns."""
@@ -59,9 +61,11 @@ class Mark:
 
     text: str
     place: str
-    """The centre of the column, in percent of the width."""
+    """The centre of the label in percent of the width, or its end, depending on `anchor`."""
     minor: bool = False
     """Whether the label is left out on narrow screens."""
+    anchor: str = "middle"
+    """The value of the SVG attribute `text-anchor`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,16 +195,26 @@ def _marks(
 ) -> tuple[Mark, ...]:
     apart = max(-(-len(labels) // _MARKS), 1)
     places = list(range(0, len(labels), apart) if marked is None else marked)
-    marks = [
-        Mark(labels[place], _centre(place, len(labels)), number % 2 == 1)
-        for number, place in enumerate(places)
-    ]
+    columns, last = len(labels), len(labels) - 1
     if not unfinished or not labels:
-        return tuple(marks)
-    last = len(labels) - 1
-    # The label of the last column replaces one that is too close.
-    kept = [mark for place, mark in zip(places, marks, strict=True) if last - place >= apart]
-    return (*kept, Mark(unfinished, _centre(last, len(labels))))
+        return tuple(
+            _mark(labels[place], place, columns, minor=number % 2 == 1)
+            for number, place in enumerate(places)
+        )
+    # The label of the last column replaces one that is too close, on narrow screens also the next.
+    marks = [
+        _mark(labels[place], place, columns, minor=number % 2 == 1 or last - place < 2 * apart)
+        for number, place in enumerate(places)
+        if last - place >= apart
+    ]
+    return (*marks, _mark(unfinished, last, columns))
+
+
+def _mark(text: str, place: int, columns: int, *, minor: bool = False) -> Mark:
+    """Return a label below its column. Below the last one, it would leave the drawing."""
+    if place == columns - 1 and columns > _WIDE:
+        return Mark(text, "100%", minor, "end")
+    return Mark(text, _centre(place, columns), minor)
 
 
 def _centre(place: int, columns: int) -> str:

@@ -83,7 +83,9 @@ def test_the_last_column_may_be_unfinished() -> None:
     assert found.partial == 290
     texts = [mark.text for mark in found.marks]
     assert texts[-2:] == ["25 Mar", "Today"]
-    assert (found.marks[-1].place, found.marks[-1].minor) == ("98.33%", False)
+    # A label in the middle of the last column would leave the drawing.
+    assert (found.marks[-1].place, found.marks[-1].anchor) == ("100%", "end")
+    assert [mark.minor for mark in found.marks[-3:]] == [True, True, False]
     assert "sf-chart-partial" in drawn(found)[0]
     assert "Today, so far" in render_to_string("charts/_legend.html", {"chart": found})
     finished = column_chart(day, labels=labels, titles=labels, summary="")
@@ -101,6 +103,7 @@ def test_the_line_of_the_period_before_shares_the_axis() -> None:
 
 def test_labels_are_in_the_middle_of_their_column_and_never_crowded() -> None:
     assert [mark.place for mark in chart([[1, 2]]).marks] == ["25.00%", "75.00%"]
+    assert [mark.anchor for mark in chart([[1] * 25]).marks][-2:] == ["middle", "end"]
     for columns in (7, 30, 53, 90, 200):
         marks = chart([[1] * columns]).marks
         assert 4 <= len(marks) <= 8

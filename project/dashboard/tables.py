@@ -59,7 +59,7 @@ class Table:
         if count <= SHOWN:
             return self.note
         number, in_file = (f"{count:,} or more", f"{count:,}") if is_cut else (f"{count:,}", "all")
-        return f"The first {SHOWN} of {number}; the CSV file has {in_file}. {self.note}".rstrip()
+        return f"First {SHOWN} of {number}; the CSV file has {in_file}. {self.note}".rstrip()
 
     @property
     def columns(self) -> list[tuple[str, str]]:

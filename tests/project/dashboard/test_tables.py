@@ -75,10 +75,10 @@ def test_a_table_with_more_rows_than_the_page_says_how_many() -> None:
         return Table(name="t", title="T", heads=("n",), rows=rows, note=note, most=most).notes
 
     assert (notes(10), notes(3, note="No names.")) == ("", "No names.")
-    assert notes(11) == "The first 10 of 11; the CSV file has all."
-    cut = "The first 10 of 1,000 or more; the CSV file has 1,000. No names."
+    assert notes(11) == "First 10 of 11; the CSV file has all."
+    cut = "First 10 of 1,000 or more; the CSV file has 1,000. No names."
     assert notes(1_000, note="No names.") == cut
-    assert notes(100, most=100).startswith("The first 10 of 100 or more; the CSV file has 100.")
+    assert notes(100, most=100).startswith("First 10 of 100 or more; the CSV file has 100.")
     assert built("stories").notes == "Rejected stories are left out."
 
 

@@ -55,8 +55,11 @@ class LoginView(RefusalMixin, auth.LoginView):
         return {**found, "is_refused": _is_refused(self.request, self.get_redirect_url())}
 
     def get_default_redirect_url(self) -> str:
-        user = self.request.user
-        return home_of(user) if isinstance(user, User) else super().get_default_redirect_url()
+        return _home(self.request)
+
+
+def _home(request: HttpRequest) -> str:
+    return home_of(request.user) if isinstance(request.user, User) else reverse("home")
 
 
 def _is_refused(request: HttpRequest, page: str) -> bool:
@@ -100,8 +103,11 @@ class LimitedMixin:
         return page
 
 
-class RegisterView(RefusalMixin, LimitedMixin, FormView[RegistrationForm]):
-    """Creates an account with the role Customer and logs the new user in."""
+class RegisterView(RefusalMixin, LimitedMixin, auth.RedirectURLMixin, FormView[RegistrationForm]):
+    """Creates an account with the role Customer and logs the new user in.
+
+    Then redirects to the page in `next`, or to the user's home page.
+    """
 
     form_class = RegistrationForm
     template_name = "users/form.html"
@@ -115,9 +121,16 @@ class RegisterView(RefusalMixin, LimitedMixin, FormView[RegistrationForm]):
     }
 
     def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        if isinstance(request.user, User):
-            return HttpResponseRedirect(home_of(request.user))
+        if request.user.is_authenticated:
+            return HttpResponseRedirect(self.get_success_url())
         return super().dispatch(request, *args, **options)
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        """Add the page in `next`, if it is a page of this site."""
+        return super().get_context_data(**context, next=self.get_redirect_url())
+
+    def get_default_redirect_url(self) -> str:
+        return _home(self.request)
 
     def refusal(self) -> str:
         email = str(normalized(self.request.POST.get("email", "")))[:LONGEST].replace("\0", "")
@@ -134,7 +147,7 @@ class RegisterView(RefusalMixin, LimitedMixin, FormView[RegistrationForm]):
             form.add_error("email", TAKEN)
             return self.form_invalid(form)
         messages.success(self.request, f"Welcome, {user.get_short_name()}. Your account is ready.")
-        return HttpResponseRedirect(home_of(user))
+        return HttpResponseRedirect(self.get_success_url())
 
 
 class PasswordChangeView(RefusalMixin, LimitedMixin, auth.PasswordChangeView):

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.password_validation import (
@@ -36,6 +37,30 @@ def test_registration_creates_a_customer_and_logs_in(client: Client) -> None:
     assert (made.email, made.user_type) == ("new@people.example", UserType.CUSTOMER)
     assert made.password.startswith("argon2")
     assert client.get("/register/").headers["Location"] == "/customer/"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("wanted", "goes"),
+    [
+        ("/stories/?q=a&topic=b", "/stories/?q=a&topic=b"),
+        ("", "/customer/"),
+        ("https://evil.example/", "/customer/"),
+        ("//evil.example", "/customer/"),
+        ("/\\evil.example", "/customer/"),
+        ("javascript:alert(1)", "/customer/"),
+    ],
+)
+def test_a_new_user_gets_to_the_page_that_needed_a_login(
+    client: Client, wanted: str, goes: str
+) -> None:
+    path = "/register/?" + urlencode({"next": wanted})
+    page = client.get(path).content.decode()
+    login = "/login/?next=%2Fstories%2F%3Fq%3Da%26topic%3Db" if wanted == goes else "/login/"
+    assert f'href="{login}"' in page
+    assert "evil" not in page
+    assert client.post(path, GIVEN).headers["Location"] == goes
+    assert client.get(path).headers["Location"] == goes
 
 
 @pytest.mark.django_db

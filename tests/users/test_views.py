@@ -135,6 +135,19 @@ def test_the_login_page_links_within_the_site_only(client: Client, ann: User, to
         assert f'href="{to}' not in page
 
 
+def test_the_login_page_says_why_it_is_shown(client: Client) -> None:
+    reason = "You need to log in to open that page."
+    page = client.get("/stories/?q=a&topic=b", follow=True).content.decode()
+    assert reason in page
+    assert 'href="/register/?next=%2Fstories%2F%3Fq%3Da%26topic%3Db"' in page
+    for path in ("/login/", "/login/?next=https://evil.example/", "/"):
+        page = client.get(path).content.decode()
+        assert reason not in page
+        assert 'href="/register/"' in page
+    wrong = {"username": "a@b.example", "password": "x", "next": "/stories/"}
+    assert reason not in client.post("/login/", wrong).content.decode()
+
+
 def test_logout_is_a_post(client: Client, ann: User) -> None:
     client.force_login(ann)
     assert client.get("/logout/").status_code == 405

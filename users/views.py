@@ -158,7 +158,7 @@ class PasswordChangeView(RefusalMixin, LimitedMixin, auth.PasswordChangeView):
     """
 
     form_class = ChangeForm
-    template_name = "users/form.html"
+    template_name = "users/password_change.html"
     success_url = reverse_lazy("home")
     extra_context = {
         "title": "Change your password",

@@ -187,6 +187,12 @@ def test_change_keeps_this_session_and_ends_the_others(ann: User) -> None:
     assert ann.check_password(NEW)
 
 
+def test_a_user_can_leave_the_form_without_a_change(ann: User) -> None:
+    page = logged_in(ann).get("/password/").content.decode()
+    assert '<a class="btn btn-outline-secondary" href="/">Cancel</a>' in page
+    assert 'href="/password/reset/"' in page
+
+
 def test_change_asks_for_the_old_password(ann: User) -> None:
     data = {"old_password": "guess", "new_password1": NEW, "new_password2": NEW}
     assert "old_password" in logged_in(ann).post("/password/", data).context["form"].errors

@@ -28,10 +28,11 @@ from stories.actions.review import (
 from stories.bulk.shown import SHOWN, code_of
 from stories.forms import RejectionForm
 from stories.listing.filters import Filters, counted_statuses
-from stories.models import Story, reason_of
+from stories.models import Status, Story, reason_of
 from stories.permissions import StoryNotFound, one_of, readable_by
 
 _LONGEST_URL = 2_000
+_NEW_REASON = {"title": "Change the reason?", "button": "Save the reason"}
 
 
 class VoteView(LoginRequiredMixin, View):
@@ -179,6 +180,11 @@ class RejectView(ReviewView):
         "common_reasons": COMMON_REASONS,
     }
 
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        """Name the decision: a story that is already rejected gets a new reason."""
+        shown = super().get_context_data(**context)
+        return {**shown, **_NEW_REASON} if self.story.status == Status.REJECTED else shown
+
     def get_initial(self) -> dict[str, Any]:
         """Return the common reason in the URL, or the present reason."""
         return {"reason": text_of(self.request.GET.get("preset", "")) or reason_of(self.story)}
@@ -187,7 +193,9 @@ class RejectView(ReviewView):
         reason = form.cleaned_data["reason"]
         if not reject(self.request.user, self.story.pk, reason, self.code):
             raise StoryNotFound
-        messages.success(self.request, "The story was rejected.")
+        is_new = self.story.status != Status.REJECTED
+        done = "The story was rejected." if is_new else "The reason was changed."
+        messages.success(self.request, done)
         return super().form_valid(form)
 
 

@@ -37,7 +37,7 @@ def test_the_submitter_may_change_a_story_until_review() -> None:
     user, client = person("ann")
     page = client.post("/stories/new/", SENT, follow=True).content.decode()
     assert "Saved." in page
-    assert "Edit this story" in page
+    assert ">Edit</a>" in page
     story = Story.objects.get()
     assert (story.submitted_by, story.status, story.href) == (user, "submitted", SENT["link"])
     change = f"/stories/{story.pk}/change/"

@@ -117,9 +117,25 @@ def test_a_rejected_story_is_a_page_for_its_submitter_with_the_reason(
     assert "A heron" in page(ann[1], "/stories/?status=rejected")
     assert "A heron" not in page(ann[1], "/stories/")
 
+    again = page(staff, path)
+    assert ("Change the reason?" in again, "Reject this story?" in again) == (True, False)
     decide(staff, path, reason="Spam.")
+    shown_next = page(staff, f"/stories/{story.pk}/")
+    assert "The reason was changed." in shown_next
+    assert "Change the reason…</a>" in shown_next
     assert "Reason: <bdi>Spam.</bdi>" in page(ann[1], f"/stories/{story.pk}/")
     assert len(events()) == 1, "only the reason was changed"
+
+
+def test_buttons_that_open_a_further_step_end_with_an_ellipsis(
+    ann: tuple[User, Client], story: Story
+) -> None:
+    path = f"/stories/{story.pk}/"
+    for own in (path, "/stories/mine/"):
+        assert ">Withdraw…</a>" in page(ann[1], own)
+    shown = page(reviewer()[1], path)
+    for word in ("Approve", "Reject"):
+        assert f">{word}…</a>" in shown
 
 
 @pytest.mark.parametrize("target", ["//evil.example/", "http://evil.example/", "javascript:1"])

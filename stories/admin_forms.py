@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.forms.utils import pretty_name
+from django.utils.text import capfirst
 
 from stories.bulk.shown import code_of
 from stories.forms import REASON_MISSING, RejectionForm, TopicChoice, optional
@@ -87,7 +88,7 @@ class NamedSplitDateTime(forms.SplitDateTimeWidget):
 
 def _media_choices(*more: str) -> list[tuple[str, str]]:
     """Return the media of the data set, of the newest stories, and these."""
-    return [(media, media) for media in sorted({*_MEDIA, *media_of_newest(), *more})]
+    return [(media, capfirst(media)) for media in sorted({*_MEDIA, *media_of_newest(), *more})]
 
 
 class StoryForm(TopicChoice):

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 from stories.models import Story
 
@@ -34,7 +35,7 @@ class MediaFilter(admin.SimpleListFilter):
     parameter_name = "media"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(media, media) for media in sorted(media_of_newest())]
+        return [(media, capfirst(media)) for media in sorted(media_of_newest())]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> QuerySet[Story]:
         media = self.value()

@@ -157,7 +157,7 @@ def test_the_site_the_discussion_and_the_medium_are_shown_on_the_page(client: Cl
     assert '<a class="sf-outside" href="http://b.example/x" rel="noopener nofollow">' in shown
     assert "Discussion on <bdi>talk.example</bdi>" in shown
     assert shown.count(address) == 1
-    assert "<dt>Medium</dt><dd><bdi>Videos</bdi></dd>" in shown
+    assert "<dt>Media</dt><dd><bdi>Videos</bdi></dd>" in shown
     assert '<span class="sf-thumb" aria-hidden="true"><svg' in shown
     same = story(href="http://b.example/x")
     assert "Discussion" not in page(client, f"/stories/{same.pk}/")

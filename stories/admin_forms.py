@@ -20,6 +20,7 @@ _CHANGED_MEANWHILE = {"status", "promote_date", "diggs", "comments"}
 _MEDIA = {"images", "news", "videos"}
 """The media of the Digg data set."""
 _UNCHANGED = ("", "No change")
+_NEEDED_IF_REJECTED = "only if rejected"
 
 
 class IndentedEncoder(json.JSONEncoder):
@@ -138,7 +139,8 @@ class StoryForm(TopicChoice):
         # Only for the page: Django's log of changes contains the labels of the fields themselves.
         for bound in self:
             if not bound.field.required and not bound.is_hidden:
-                bound.label = optional(str(bound.label))
+                mark = _NEEDED_IF_REJECTED if bound.name == "reason" else "optional"
+                bound.label = optional(str(bound.label), mark)
 
     def _prepare_fields(self) -> None:
         fields: Any = self.fields
@@ -146,7 +148,6 @@ class StoryForm(TopicChoice):
         if "media" in fields:  # staff who may only view stories do not get the field
             fields["media"] = forms.ChoiceField(choices=_media_choices(self.instance.media))
         fields["reason"].required = False
-        fields["reason"].help_text = "Required for the status Rejected. The submitter will see it."
         for name, field in fields.items():
             field.label = field.label or pretty_name(name)
             if isinstance(field.widget, NamedSplitDateTime):

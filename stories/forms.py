@@ -22,9 +22,9 @@ _VALIDATORS: dict[str, Callable[[str], None]] = {
 }
 
 
-def optional(label: str) -> SafeString:
+def optional(label: str, mark: str = "optional") -> SafeString:
     """Return a label with the mark of an optional field."""
-    return format_html('{} <span class="sf-optional">(optional)</span>', label)
+    return format_html('{} <span class="sf-optional">({})</span>', label, mark)
 
 
 class TopicChoice(forms.ModelForm[Story]):

@@ -262,10 +262,11 @@ def test_each_optional_field_is_marked(client: Client, stories: list[Story]) -> 
     mark = ' <span class="sf-optional">(optional)</span>'
     marked = re.findall(rf"<label[^>]*>([^<]+){re.escape(mark)}</label>", page)
     assert marked == [
-        *("Description", "Topic", "New topic", "Reason", "Popular since", "Account"),
+        *("Description", "Topic", "New topic", "Popular since", "Account"),
         *("Submitter", "Section", "Thumbnail", "Short addresses"),
     ]
     assert page.count(mark) == len(marked)
+    assert ' <span class="sf-optional">(only if rejected)</span></label>' in page
     for label in ("Title", "Link", "Discussion", "Media", "Submitted"):
         assert re.search(rf"<label[^>]*>{label}</label>", page), label
     data = {**form_data(client, story), "description": "New.", "new_topic": "Tea"}

@@ -15,7 +15,7 @@ from users.models import User
 
 INITIAL_COUNT = 1_200
 MIN_COUNT, MAX_COUNT = 1_000, 2_000
-"""Demo traffic keeps the number of demo stories in this range."""
+"""Demo traffic keeps the number of demo stories without an account in this range."""
 _PREFIX = "demo-"
 _BATCH = 300
 _OF_ONE_PERSON = 12
@@ -53,6 +53,8 @@ _TURNS = (
     "is mapped at last",
     "runs out of paper",
 )
+_NOTES = (" (updated)", " (corrected)", " (with photos)")
+"""What the site of a story may add to its title later."""
 _SITES = {
     "tidewater-post": 20,
     "northline-weekly": 16,
@@ -90,22 +92,29 @@ TO_BE_POPULAR = timedelta(hours=60)
 
 
 def demo_stories() -> QuerySet[Story]:
-    """Return the demo stories. Demo traffic may change only these stories."""
+    """Return the demo stories."""
     # A range of digits has the same order in every collation, so the database can use the index.
     return Story.objects.filter(source_id__range=(f"{_PREFIX}000000", f"{_PREFIX}999999"))
 
 
-def headline(rng: random.Random, topic: str) -> str:
-    """Return a random title that fits `topic`, or any title if `topic` is not a demo topic."""
-    subjects = _TOPICS.get(topic) or rng.choice(list(_TOPICS.values()))
-    return f"{rng.choice(subjects)} {rng.choice(_TURNS)}"
+def without_account() -> QuerySet[Story]:
+    """Return the demo stories that no account has submitted. Demo traffic changes only these."""
+    return demo_stories().filter(submitted_by=None)
+
+
+def retitled(rng: random.Random, title: str) -> str:
+    """Return a title with another note at its end, or without a note."""
+    base = title
+    for note in _NOTES:
+        base = base.removesuffix(note)
+    return rng.choice([other for note in ("", *_NOTES) if (other := base + note) != title])
 
 
 def demo_story(number: int, now: datetime, submitted: datetime) -> Story:
     """Return the unsaved demo story `number`, as it could be at the time `now`."""
     rng = random.Random(number)  # noqa: S311 -- not for security
     [topic] = rng.choices(list(_TOPICS), _TOPIC_SHARES)
-    title = headline(rng, topic)
+    title = f"{rng.choice(_TOPICS[topic])} {rng.choice(_TURNS)}"
     status, promoted = _fate(rng, submitted, now)
     site = _weighted(rng, _SITES)
     person = _weighted(rng, {name: share for name, (_, share) in _PEOPLE.items()})

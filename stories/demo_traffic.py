@@ -1,4 +1,4 @@
-"""Demo traffic: a continuous stream of small changes to demo stories."""
+"""Demo traffic: a continuous stream of small changes to demo stories without an account."""
 
 import logging
 import random
@@ -23,10 +23,10 @@ from stories.demo_stories import (
     MIN_COUNT,
     TO_BE_POPULAR,
     demo_reason,
-    demo_stories,
     demo_story,
-    headline,
     next_number,
+    retitled,
+    without_account,
 )
 from stories.models import Status, Story
 from stories.validators import LARGEST_COUNT
@@ -48,6 +48,8 @@ _FEWEST_OF_A_DAY, _MOST_OF_A_DAY = 8, 16
 _AVERAGE_PLACE = 80
 """The average position of a changed story in the list of stories, newest first."""
 _REJECTED = 0.2
+_LONGEST_RETITLED = 200
+"""A longer title, which an admin has entered, might have no room for a note."""
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +109,7 @@ class DemoTraffic:
             raise Retryable(str(error)) from error
 
     def _change(self) -> None:
-        stories = demo_stories().order_by("-submit_date", "-pk")
+        stories = without_account().order_by("-submit_date", "-pk")
         count = stories.count()
         of_today = list(
             stories.filter(submit_date__gt=self._now() - _DAY).values_list("pk", flat=True)
@@ -125,8 +127,9 @@ class DemoTraffic:
             self._locked(key, lambda story: story.save(update_fields=self._edit(story, kind)))
 
     def _locked(self, key: int, change: Callable[[Story], object]) -> None:
-        # The row is locked, so that an admin cannot delete the story before it is saved.
-        story = Story.objects.select_for_update().filter(pk=key).first()
+        # The row is locked, so that an admin cannot delete the story, or give it to an account,
+        # before it is saved.
+        story = without_account().select_for_update().filter(pk=key).first()
         if story is not None:
             change(story)
 
@@ -144,10 +147,8 @@ class DemoTraffic:
 
     def _edit(self, story: Story, kind: str) -> list[str]:
         """Change some attributes and return their names."""
-        if kind == "retitle":
-            old = story.title
-            while story.title == old:
-                story.title = headline(self._rng, story.topic.get("name", ""))
+        if kind == "retitle" and len(story.title) <= _LONGEST_RETITLED:
+            story.title = retitled(self._rng, story.title)
             return ["title"]
         if kind == "set_status" and self._review(story):
             return ["status", "promote_date"]

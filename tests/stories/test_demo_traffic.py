@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from stories.demo_traffic import DemoTraffic
 from stories.models import Story, reason_of
 from tests.support.commands import wait_until
 from tests.support.sqlite import outbox_sequence
+from users.models import User
 
 
 class ManualClock:
@@ -66,6 +68,10 @@ class TestChanges:
         address = "https://a.example/"
         other = Story.objects.create(title="Other", href=address, link=address)
         fill(timezone.now())
+        person = User.objects.create_user("ann@people.example", name="Ann")
+        own = list(demo_stories().values_list("pk", flat=True)[10:110])
+        Story.objects.filter(pk__in=own).update(submitted_by=person)
+        untouched = {f'{{"id":{key}}}' for key in (other.pk, *own)}
         OutboxRecord.objects.all().delete()
         middle = datetime.fromtimestamp(clock.time() + 20, UTC)
         # In the slowest minutes of a day, this is just enough for each kind of change.
@@ -73,7 +79,7 @@ class TestChanges:
         records = list(OutboxRecord.objects.all())
         assert len(records) == pytest.approx(400 * rhythm(middle), rel=0.05)
         assert {record.op for record in records} == {"c", "u", "d"}
-        assert not [record for record in records if record.key == f'{{"id":{other.pk}}}']
+        assert untouched.isdisjoint(record.key for record in records)
         assert all(record.before != record.after for record in records)
 
     @pytest.mark.slow
@@ -111,6 +117,27 @@ class TestChanges:
         assert demo_stories().exclude(pk__in=old).count() <= 30
         promoted = demo_stories().filter(status="popular", submit_date__lt=day - timedelta(days=3))
         assert all(each.promote_date < day for each in promoted if each.promote_date)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("title", ["A heron", "A heron (updated)", "A heron (with photos)"])
+def test_a_title_stays_that_of_its_story(traffic: DemoTraffic, title: str) -> None:
+    story = demo_story(1, timezone.now(), timezone.now())
+    story.title = title
+    titles = [title]
+    for _ in range(20):
+        assert traffic._edit(story, "retitle") == ["title"]
+        titles.append(story.title)
+    assert all(before != after for before, after in pairwise(titles))
+    assert {each.partition(" (")[0] for each in titles} == {"A heron"}
+    assert max(map(len, titles)) <= len("A heron (with photos)")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_title_without_room_is_kept(traffic: DemoTraffic) -> None:
+    story = demo_story(1, timezone.now(), timezone.now())
+    story.title = "x" * 255
+    assert traffic._edit(story, "retitle") == ["diggs", "comments"]
 
 
 @pytest.mark.django_db(transaction=True)

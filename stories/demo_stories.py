@@ -123,7 +123,7 @@ def demo_story(number: int, now: datetime, submitted: datetime) -> Story:
     return Story(
         source_id=f"{_PREFIX}{number:06}",
         title=title,
-        href=f"https://storyfeed.example/{_slug(topic)}/{slug}-{number}",
+        href=f"https://town-square.example/{_slug(topic)}/{slug}-{number}",
         link=f"https://{site}.example/{submitted:%Y/%m}/{slug}",
         description=f"{title}, and what it took. {rng.choice(list(_PEOPLE))} was there.",
         submit_date=submitted,

@@ -150,17 +150,17 @@ def test_only_web_addresses_are_links(client: Client, address: str) -> None:
     assert "This story has no link" in shown
 
 
-def test_the_site_the_discussion_and_the_medium_are_shown_on_the_page(client: Client) -> None:
+def test_the_site_the_comments_and_the_media_are_shown_on_the_page(client: Client) -> None:
     address = "https://www.talk.example/a/very/long/address"
-    made = story(href=address, media="videos")
+    made = story(href=address, media="videos", comments=1)
     shown = page(client, f"/stories/{made.pk}/")
     assert '<a class="sf-outside" href="http://b.example/x" rel="noopener nofollow">' in shown
-    assert "Discussion on <bdi>talk.example</bdi>" in shown
+    assert ">1 comment on <bdi>talk.example</bdi><svg" in shown
     assert shown.count(address) == 1
     assert "<dt>Media</dt><dd><bdi>Videos</bdi></dd>" in shown
     assert '<span class="sf-thumb" aria-hidden="true"><svg' in shown
     same = story(href="http://b.example/x")
-    assert "Discussion" not in page(client, f"/stories/{same.pk}/")
+    assert '<span class="sf-number">0 comments</span>' in page(client, f"/stories/{same.pk}/")
 
 
 def test_external_links_send_no_opener(client: Client) -> None:

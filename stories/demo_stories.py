@@ -22,20 +22,44 @@ _OF_ONE_PERSON = 12
 
 _SUBJECTS = {
     "World": {
-        "Harbours": ("A ferry captain", "The night harbour crew", "An island of forty people"),
-        "Railways": ("A branch line", "The last steam depot", "A sleeper train's cook"),
+        "Harbours": (
+            *("A ferry captain", "The night harbour crew", "An island of forty people"),
+            *("A rope maker", "The smallest port"),
+        ),
+        "Railways": (
+            *("A branch line", "The last steam depot", "A sleeper train's cook"),
+            *("A station with no name", "The mountain tram"),
+        ),
     },
     "Science": {
-        "Weather": ("A mountain rain gauge", "A school's weather balloon", "The coastal fog desk"),
-        "Gardens": ("A seed library", "A greenhouse of mosses", "The city's oldest pear tree"),
+        "Weather": (
+            *("A mountain rain gauge", "A school's weather balloon", "The coastal fog desk"),
+            *("A diary of winds", "The oldest barometer"),
+        ),
+        "Gardens": (
+            *("A seed library", "A greenhouse of mosses", "The city's oldest pear tree"),
+            *("A roof of beehives", "The night-blooming cactus"),
+        ),
     },
     "Technology": {
-        "Machines": ("A repair café", "A hand-built clock", "The town's only letterpress"),
-        "Programming": ("A forty-year-old spreadsheet", "A two-person database", "A bus timetable"),
+        "Machines": (
+            *("A repair café", "A hand-built clock", "The town's only letterpress"),
+            *("A knitting robot", "The last typewriter shop"),
+        ),
+        "Programming": (
+            *("A forty-year-old spreadsheet", "A two-person database", "A bus timetable"),
+            *("A chess program", "The library's catalogue"),
+        ),
     },
     "Offbeat": {
-        "Animals": ("A lighthouse goose", "The museum's cat", "A very punctual heron"),
-        "Kitchens": ("A soup that never ends", "A village bread oven", "The pancake record"),
+        "Animals": (
+            *("A lighthouse goose", "The museum's cat", "A very punctual heron"),
+            *("A retired sheepdog", "The tortoise next door"),
+        ),
+        "Kitchens": (
+            *("A soup that never ends", "A village bread oven", "The pancake record"),
+            *("A jam of forty fruits", "The railway canteen"),
+        ),
     },
 }
 _SECTIONS = {topic: section for section, topics in _SUBJECTS.items() for topic in topics}
@@ -52,6 +76,16 @@ _TURNS = (
     "turns one hundred, quietly",
     "is mapped at last",
     "runs out of paper",
+    "waits for the spring",
+    "has a birthday party",
+    "divides a small town",
+    "wins a silver medal",
+    "returns after ten years",
+    "makes the evening news",
+    "teaches patience",
+    "crosses the river",
+    "inspires a song",
+    "moves in with the mayor",
 )
 _NOTES = (" (updated)", " (corrected)", " (with photos)")
 """What the site of a story may add to its title later."""

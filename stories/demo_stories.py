@@ -87,6 +87,18 @@ _TURNS = (
     "inspires a song",
     "moves in with the mayor",
 )
+_LEADS = (
+    "It took three years, two permits and a borrowed crane.",
+    "The neighbours had doubts, and then they brought cake.",
+    "A visit with a map, a notebook and many cups of tea.",
+    "The records in the town hall have a different story.",
+    "What the people who work there say about it.",
+    "An old photograph explains more than the press release.",
+    "The plan was simple. The weather was not.",
+    "Seven questions, and answers to most of them.",
+    "How a small mistake became a tradition.",
+    "The numbers, the costs, and what happens next.",
+)
 _NOTES = (" (updated)", " (corrected)", " (with photos)")
 """What the site of a story may add to its title later."""
 _SITES = {
@@ -159,7 +171,7 @@ def demo_story(number: int, now: datetime, submitted: datetime) -> Story:
         title=title,
         href=f"https://town-square.example/{_slug(topic)}/{slug}-{number}",
         link=f"https://{site}.example/{submitted:%Y/%m}/{slug}",
-        description=f"{title}, and what it took. {rng.choice(list(_PEOPLE))} was there.",
+        description=f"{rng.choice(_LEADS)} {rng.choice(list(_PEOPLE.values()))[0]} was there.",
         submit_date=submitted,
         promote_date=promoted,
         comments=int(diggs * rng.uniform(0.02, 0.2)),

@@ -155,7 +155,8 @@ def test_the_site_the_comments_and_the_media_are_shown_on_the_page(client: Clien
     made = story(href=address, media="videos", comments=1)
     shown = page(client, f"/stories/{made.pk}/")
     assert '<a class="sf-outside" href="http://b.example/x" rel="noopener nofollow">' in shown
-    assert ">1 comment on <bdi>talk.example</bdi><svg" in shown
+    assert 'title="Comments on talk.example">1 comment<span' in shown
+    assert " on <bdi>talk.example</bdi></span><svg" in shown
     assert shown.count(address) == 1
     assert "<dt>Media</dt><dd><bdi>Videos</bdi></dd>" in shown
     assert '<span class="sf-thumb" aria-hidden="true"><svg' in shown

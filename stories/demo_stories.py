@@ -99,7 +99,7 @@ _LEADS = (
     "How a small mistake became a tradition.",
     "The numbers, the costs, and what happens next.",
 )
-_NOTES = (" (updated)", " (corrected)", " (with photos)")
+_NOTES = {"": 7, " (updated)": 1, " (corrected)": 1, " (with photos)": 1}
 """What the site of a story may add to its title later."""
 _SITES = {
     "tidewater-post": 20,
@@ -149,11 +149,10 @@ def without_account() -> QuerySet[Story]:
 
 
 def retitled(rng: random.Random, title: str) -> str:
-    """Return a title with another note at its end, or without a note."""
-    base = title
+    """Return a title with a note at its end or, more often, without one."""
     for note in _NOTES:
-        base = base.removesuffix(note)
-    return rng.choice([other for note in ("", *_NOTES) if (other := base + note) != title])
+        title = title.removesuffix(note)
+    return title + _weighted(rng, _NOTES)
 
 
 def demo_story(number: int, now: datetime, submitted: datetime) -> Story:

@@ -41,15 +41,14 @@ GRACE_SECONDS = 0.7
 _MAX_WAIT = 0.2
 _MAX_CATCH_UP = 1.0
 """The maximum backlog in seconds. After a longer delay, the older changes are skipped."""
-_KINDS = {"count": 70, "retitle": 8, "set_status": 10, "create": 6, "delete": 6}
+_KINDS = {"count": 66, "retitle": 12, "set_status": 10, "create": 6, "delete": 6}
 _DAY = timedelta(days=1)
 _FEWEST_OF_A_DAY, _MOST_OF_A_DAY = 8, 16
 """More new stories would make the other days of the year look empty."""
 _AVERAGE_PLACE = 80
 """The average position of a changed story in the list of stories, newest first."""
 _REJECTED = 0.2
-_LONGEST_RETITLED = 200
-"""A longer title, which an admin has entered, might have no room for a note."""
+_LONGEST_TITLE = 255
 
 logger = logging.getLogger(__name__)
 
@@ -147,14 +146,21 @@ class DemoTraffic:
 
     def _edit(self, story: Story, kind: str) -> list[str]:
         """Change some attributes and return their names."""
-        if kind == "retitle" and len(story.title) <= _LONGEST_RETITLED:
-            story.title = retitled(self._rng, story.title)
+        if kind == "retitle" and self._retitle(story):
             return ["title"]
         if kind == "set_status" and self._review(story):
             return ["status", "promote_date"]
         story.diggs = min(story.diggs + self._rng.randint(1, 3), LARGEST_COUNT)
         story.comments = min(story.comments + self._rng.randint(0, 1), LARGEST_COUNT)
         return ["diggs", "comments"]
+
+    def _retitle(self, story: Story) -> bool:
+        """Change the note at the end of a title; return False if the title stays the same."""
+        title = retitled(self._rng, story.title)
+        if title == story.title or len(title) > _LONGEST_TITLE:
+            return False
+        story.title = title
+        return True
 
     def _review(self, story: Story) -> bool:
         """Give a story its next status; return False if the story already has its final status."""

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -125,10 +124,12 @@ def test_a_title_stays_that_of_its_story(traffic: DemoTraffic, title: str) -> No
     story = demo_story(1, timezone.now(), timezone.now())
     story.title = title
     titles = [title]
-    for _ in range(20):
-        assert traffic._edit(story, "retitle") == ["title"]
+    for _ in range(40):
+        changed = traffic._edit(story, "retitle")
         titles.append(story.title)
-    assert all(before != after for before, after in pairwise(titles))
+        assert ("title" in changed) == (titles[-2] != titles[-1])
+    assert len(set(titles)) > 2
+    assert titles.count("A heron") > 20
     assert {each.partition(" (")[0] for each in titles} == {"A heron"}
     assert max(map(len, titles)) <= len("A heron (with photos)")
 
@@ -137,7 +138,7 @@ def test_a_title_stays_that_of_its_story(traffic: DemoTraffic, title: str) -> No
 def test_a_title_without_room_is_kept(traffic: DemoTraffic) -> None:
     story = demo_story(1, timezone.now(), timezone.now())
     story.title = "x" * 255
-    assert traffic._edit(story, "retitle") == ["diggs", "comments"]
+    assert {tuple(traffic._edit(story, "retitle")) for _ in range(20)} == {("diggs", "comments")}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -258,7 +258,7 @@ def test_a_story_has_one_line_of_facts(
     )
     page = visitor.page
     visitor.log_in(people["customer"])
-    for width in (660, 1280):
+    for width in (768, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         visitor.open("/stories/")
         facts = page.locator(".sf-story-row .sf-meta")

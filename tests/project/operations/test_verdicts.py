@@ -54,7 +54,8 @@ def test_a_state_that_is_not_read_yet_is_unknown() -> None:
 @pytest.mark.django_db
 def test_a_reconciliation_is_the_proof(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     page = worker.get("/operations/").content.decode()
-    assert "No reconciliation has run yet" in page
+    assert "not yet compared field by field" in page
+    assert "sf-verdict-meta" not in page
     assert 'id="remedy" href="/operations/jobs/reconcile/"' in page
     # The verdict is healthy, so the panel beside it gives no warning.
     assert "sf-pill-neutral" in page.partition("Last reconciliation")[2].partition("Never")[0]

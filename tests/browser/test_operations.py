@@ -166,11 +166,15 @@ def test_a_page_says_when_its_server_is_silent(visitor: Visitor, people: dict[st
     visitor.log_in(people["senior_management"])
     visitor.open("/operations/")
     expect(page.get_by_role("link", name="Pause the consumers")).to_have_count(0)
+    expect(page.locator("#live")).to_have_text("Live. This page updates itself every 2 seconds.")
+    expect(page.locator("#live")).to_be_visible()
     page.route("**/operations/state/", lambda route: route.abort())
     expect(page.locator("#stale")).to_contain_text("No response since")
-    expect(page.locator("[data-live]")).to_have_class("sf-stale")
+    expect(page.locator("#state")).to_have_class("sf-stale")
+    expect(page.locator("#live")).to_be_hidden()
     page.unroute("**/operations/state/")
     expect(page.locator("#stale")).to_be_hidden()
+    expect(page.locator("#live")).to_be_visible()
     # The browser reports each aborted request as an error.
     visitor.complaints.clear()
 

@@ -6,6 +6,9 @@ let announced = document.querySelector("[data-announce]")?.dataset.announce;
 let spokeAt = -Infinity;
 let timer = 0;
 
+// Without a script, a page does not update itself.
+document.getElementById("live")?.removeAttribute("hidden");
+
 // Only a new state is announced, and at most one in five seconds.
 const announce = () => {
   const state = document.querySelector("[data-announce]")?.dataset.announce;

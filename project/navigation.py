@@ -95,7 +95,7 @@ _MINE = Page(name="My submissions", icon="square-pen", url_name="my_stories")
 _REPLICATION = (
     Page(name="Pipeline", icon="workflow", url_name="operations", alias="technical_worker"),
     Page(name="Feed", icon="activity", url_name="feed"),
-    Page(name="Dead letters", icon="mail-warning", url_name="dead_letters", shows_failures=True),
+    Page(name="Dead letters", icon="mail", url_name="dead_letters", shows_failures=True),
     Page(name="Jobs", icon="list-checks", url_name="jobs"),
     Page(name="Operator log", icon="scroll-text", url_name="operator_log"),
 )

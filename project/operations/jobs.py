@@ -207,7 +207,7 @@ class CountView(RequestJobView):
         "You see the counts before anything is sent."
     )
     warning = "A snapshot of every row also removes the documents that have no row."
-    button = "Count"
+    button = "Count the changes"
 
     def arguments(self, form: Any) -> dict[str, Any]:
         return {"model": form.cleaned_data["model"], "where": form.cleaned_data["where"]}
@@ -222,7 +222,7 @@ class StartView(RequestJobView):
     kind = SNAPSHOT
     title = "Start the snapshot"
     template_name = "operations/job_start.html"
-    button = "Send"
+    button = "Start the snapshot"
     lead = "The state of every selected row is sent through the outbox while writes continue."
 
     @cached_property

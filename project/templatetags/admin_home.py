@@ -75,7 +75,7 @@ def _all_for(user: User) -> Iterator[Waiting]:
         yield Waiting(
             one="dead letter",
             many="dead letters",
-            icon="mail-warning",
+            icon="mail",
             count=DeadLetter.objects.filter(status=DeadLetterStatus.WAITING).count(),
             url=reverse(page),
             is_failure=True,

@@ -13,7 +13,7 @@ SHOWN = (
     *("sf-story-row", "sf-story-compact", "sf-vote-button", "sf-health-good", "sf-health-warn"),
     *("sf-part-good", "sf-part-bad", "sf-chart-plot", "sf-chart-spark", "sf-chart-legend"),
     *("sf-badge", "sf-badge-warn", "sf-count", "sf-reveal", "sf-toolbar", "sf-dialog", "sf-drawer"),
-    *("breadcrumbs", "sf-filter-form"),
+    *("breadcrumbs", "sf-filter-form", "sf-figure", "sf-up", "sf-down", "sf-thumb"),
 )
 
 

@@ -100,7 +100,7 @@ class DeadLetterAdmin(ForAudience):
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
         return PeopleList
 
-    @admin.display(description="Since", ordering="created_at")
+    @admin.display(description="Since (UTC)", ordering="created_at")
     def since(self, letter: DeadLetter) -> str:
         return dateformat.format(letter.created_at, _TO_THE_SECOND)
 
@@ -213,7 +213,7 @@ class OperatorActionAdmin(ForAudience):
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
         return PeopleList
 
-    @admin.display(description="When", ordering="at")
+    @admin.display(description="When (UTC)", ordering="at")
     def when(self, action: OperatorAction) -> str:
         return dateformat.format(action.at, _TO_THE_SECOND)
 

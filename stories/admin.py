@@ -130,7 +130,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         name = host(story.link)
         return format_html(link, story.link, Truncator(name).chars(40)) if name else None
 
-    @admin.display(description="Submitted", ordering="submit_date")
+    @admin.display(description="Submitted (UTC)", ordering="submit_date")
     def submitted_at(self, story: Story) -> str:
         return _minute(story.submit_date)
 

@@ -27,6 +27,7 @@ from users.forms import (
 )
 from users.models import RoleChange, User
 from users.roles import is_superuser, may_assign_roles, may_manage
+from users.templatetags.users import breakable
 
 _LABELS = {"is_superuser": "Superuser"}
 _HELP_TEXTS = {
@@ -35,6 +36,14 @@ _HELP_TEXTS = {
     "user_permissions": "The account has these permissions in addition to those of its groups.",
 }
 _PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+class SuperuserFilter(admin.BooleanFieldListFilter):
+    """Django's filter, with our word for the field in its heading."""
+
+    def __init__(self, field: Any, *args: Any, **options: Any) -> None:
+        super().__init__(field, *args, **options)
+        self.title = _LABELS[field.name].lower()
 
 
 class WithCheckboxes(admin.ModelAdmin[Any]):
@@ -96,8 +105,12 @@ class UserAdmin(
     add_form = UserCreationForm
     change_password_form = AdminPasswordForm
     add_form_template = None
-    list_display = ("email", "name", "user_type", "active", "staff", "last_seen")
-    list_filter = ("user_type", "is_active", "is_staff", "is_superuser", "date_joined")
+    list_display = ("address", "name", "user_type", "active", "staff", "last_seen")
+    list_filter = (
+        *("user_type", "is_active", "is_staff"),
+        ("is_superuser", SuperuserFilter),
+        "date_joined",
+    )
     search_fields = ("email", "name")
     ordering = ("email",)
     readonly_fields = ("last_login", "date_joined")
@@ -113,6 +126,10 @@ class UserAdmin(
         ("Permissions", {"fields": ("is_staff", "is_superuser")}),
     )
 
+    @admin.display(description="E-mail address", ordering="email")
+    def address(self, account: User) -> str:
+        return breakable(account.email)
+
     @admin.display(ordering="is_active")
     def active(self, account: User) -> str:
         return _yes_or_no(account.is_active)
@@ -121,7 +138,7 @@ class UserAdmin(
     def staff(self, account: User) -> str:
         return _yes_or_no(account.is_staff)
 
-    @admin.display(description="Last login", ordering="last_login", empty_value="-")
+    @admin.display(description="Last login (UTC)", ordering="last_login", empty_value="-")
     def last_seen(self, account: User) -> str | None:
         moment = account.last_login
         return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i") if moment else None

@@ -12,6 +12,7 @@ from cdc.models import OutboxRecord
 from stories.models import Story
 from tests.support.fuzzing import Fields
 from users.models import RoleChange, User, UserType
+from users.templatetags.users import breakable
 
 pytestmark = pytest.mark.django_db
 
@@ -130,8 +131,14 @@ def test_invalid_account_is_refused(
 
 def test_list_is_searched_and_filtered(as_boss: Client, ann: User) -> None:
     page = as_boss.get("/admin/users/user/?q=ann&user_type__exact=customer").content.decode()
-    assert "ann@people.example" in page
-    assert "boss@people.example</a>" not in page
+    assert "ann@<wbr>people.example</a>" in page
+    assert "boss@<wbr>people.example</a>" not in page
+    assert "By superuser status" not in " ".join(page.split())
+    assert "By superuser" in " ".join(page.split())
+
+
+def test_markup_in_an_address_is_escaped() -> None:
+    assert breakable("<b>&a@b@c") == "&lt;b&gt;&amp;a@<wbr>b@<wbr>c"
 
 
 def test_admin_sets_a_type(as_boss: Client, ann: User) -> None:

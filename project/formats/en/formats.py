@@ -2,6 +2,6 @@
 
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i:s"
-DATETIME_FORMAT = "j M Y, H:i:s"
+DATETIME_FORMAT = "j M Y, H:i:s e"
 YEAR_MONTH_FORMAT = "F Y"
 MONTH_DAY_FORMAT = "j F"

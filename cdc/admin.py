@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import dateformat
 
-from cdc.admin_readers import ForAudience, ReadOnlyAdmin
+from cdc.admin_readers import ForAudience, ReadOnlyAdmin, TimeFilter
 from cdc.conf import cdc_settings
 from cdc.dead_letters.decisions import Outcome, discard, replay
 from cdc.dead_letters.inspection import LONGEST_PAYLOAD, Inspector
@@ -74,7 +74,11 @@ class DeadLetterAdmin(ForAudience):
     """Messages that could not be applied or published, and the decision about each message."""
 
     list_display = ("id", "status", "short_reason", "short_key", "where", "since", "by")
-    list_filter = ("status", "group", "topic", ("table", TableFilter), "created_at")
+    list_filter = (
+        *("status", "group", "topic"),
+        ("table", TableFilter),
+        ("created_at", TimeFilter),
+    )
     search_fields = ("key_text", "reason", "topic", "=offset")
     search_help_text = "Search keys, reasons and topics, or enter an exact offset."
     ordering = ("-id",)
@@ -205,7 +209,7 @@ class OperatorActionAdmin(ForAudience):
     list_display = ("when", "by", "what", "target", "why")
     list_display_links = None
     fields = readonly_fields = ("when", "by", "what", "target", "why")
-    list_filter = ("what", "at")
+    list_filter = ("what", ("at", TimeFilter))
     search_fields = ("who", "target", "why")
     # A target may contain the conditions of a snapshot.
     personal = ("target",)

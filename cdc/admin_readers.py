@@ -26,6 +26,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run t
         return False
 
 
+class TimeFilter(admin.DateFieldListFilter):
+    """Django's filter by a time, with a heading that does not depend on the name of the field."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.title = "time"
+
+
 class ForAudience(ReadOnlyAdmin):
     """A `ReadOnlyAdmin` that shows some fields only to users who may see personal data.
 

@@ -15,7 +15,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import dateformat
 
-from cdc.admin_readers import ReadOnlyAdmin
+from cdc.admin_readers import ReadOnlyAdmin, TimeFilter
 from cdc.pages import RefusalMessages
 from users.deletion.admin import DeletesInJob
 from users.forms import (
@@ -237,7 +237,7 @@ class RoleChangeAdmin(ReadOnlyAdmin):
 
     list_display = ("at", "whom", "from_role", "to_role", "who")
     fields = readonly_fields = ("at", "whom", "whom_id", "from_role", "to_role", "who")
-    list_filter = ("at", "to_role")
+    list_filter = (("at", TimeFilter), "to_role")
     search_fields = ("whom", "who")
 
 

@@ -58,9 +58,9 @@ def _stage(stage: Stage, caption: str) -> tuple[Stage, StageChart]:
     return stage, StageChart(line=_SPARK, caption=caption, most="12")
 
 
-def _figure(name: str, shown: str, change: str, css: str) -> Figure:
-    values = {"now_value": shown, "before_value": ""}
-    return Figure(name=name, shown=shown, change=change, css=css, before="1,075", **values)
+def _figure(name: str, shown: str, change: str, css: str, before: str) -> Figure:
+    values = {"now_value": shown, "before_value": before}
+    return Figure(name=name, shown=shown, change=change, css=css, before=before, **values)
 
 
 def _entry(name: str, icon: str, url_name: str, waiting: int) -> Entry:
@@ -99,9 +99,9 @@ class StyleGuide(UserPassesTestMixin, TemplateView):
             name="Canary", health=Health.GOOD, value="23", unit="ms", note="arrived 2 s ago"
         ),
         "figures": (
-            _figure("Stories", "1,204", "+12%", cells.SAME),
-            _figure("Became popular", "6.1%", "+0.4 points", cells.direction(0.4)),
-            _figure("Time to popular", "3 h", "20 min slower", cells.direction(-20)),
+            _figure("Stories", "1,204", "+12%", cells.SAME, "1,075"),
+            _figure("Became popular", "6.1%", "+0.4 points", cells.direction(0.4), "5.7%"),
+            _figure("Time to popular", "3 h", "20 min slower", cells.direction(-20), "2 h 40 min"),
         ),
         "entries": (
             _entry("Feed", "activity", "feed", 0),

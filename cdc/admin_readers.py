@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
@@ -10,9 +11,17 @@ from django.http import HttpRequest
 from cdc.audience import Audience, AudienceOf, no_access
 
 
+class PlainLabels(forms.ModelForm):  # type: ignore[type-arg]  # not at run time
+    """A form whose labels do not end with a colon."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **options})
+
+
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run time
     """A `ModelAdmin` that shows rows, but does not add, change or delete them."""
 
+    form = PlainLabels
     list_per_page = 50
     show_full_result_count = False
 

@@ -15,7 +15,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import dateformat
 
-from cdc.admin_readers import ReadOnlyAdmin, TimeFilter
+from cdc.admin_readers import PlainLabels, ReadOnlyAdmin, TimeFilter
 from cdc.pages import RefusalMessages
 from users.deletion.admin import DeletesInJob
 from users.forms import (
@@ -245,7 +245,9 @@ def _reserve(model: type[models.Model]) -> None:
     """Let only superusers write a model that another app has registered in the admin."""
     base = type(admin.site.get_model_admin(model))
     admin.site.unregister(model)
-    admin.site.register(model, type(base.__name__, (WrittenBySuperusers, base), {}))
+    admin.site.register(
+        model, type(base.__name__, (WrittenBySuperusers, base), {"form": PlainLabels})
+    )
 
 
 # Staff who delete failed logins would end a lock, and could continue to guess passwords.

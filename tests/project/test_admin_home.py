@@ -17,7 +17,7 @@ from stories.models import Status, Story
 from tests.support.letters import letter
 from tests.support.static_files import plain_static_files
 from users.lockout import MAX_PER_ACCOUNT
-from users.models import User
+from users.models import RoleChange, User
 
 pytestmark = pytest.mark.django_db
 
@@ -109,6 +109,17 @@ def test_the_heading_of_a_form_is_the_name_of_its_row() -> None:
     )
     assert page.count("people.example</bdi></h") == 1
     assert "<h1>Add user</h1>" in page_of(boss, "/admin/users/user/add/")
+
+
+def test_times_name_their_zone() -> None:
+    boss = User.objects.create_superuser("boss@people.example", name="Boss")
+    path = "/admin/users/rolechange/"
+    changes = page_of(boss, path)
+    assert re.search(r"\d\d:\d\d:\d\d UTC</a>", changes)
+    assert "By time" in " ".join(changes.split())
+    row = page_of(boss, f"{path}{RoleChange.objects.latest('pk').pk}/change/")
+    assert re.search(r"<label>At</label>\s*<div class=\"readonly\">[^<]+ UTC</div>", row)
+    assert "Last login (UTC)" in page_of(boss, "/admin/users/user/")
 
 
 def test_a_list_can_show_all_only_if_it_is_filtered() -> None:

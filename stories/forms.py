@@ -78,7 +78,7 @@ class SubmissionForm(TopicChoice):
         fields = ("link", "title", "topic", "description")
         widgets = {"description": forms.Textarea(attrs={"rows": 5})}
         labels = {"description": optional("Description")}
-        help_texts = {"title": "Up to 255 characters."}
+        help_texts = {"title": format_html("<span data-limit>{}</span>", "Up to 255 characters.")}
         error_messages = {"title": {"required": "Enter a title."}}
 
     def __init__(self, *args: Any, offers_wait: bool = False, **options: Any) -> None:

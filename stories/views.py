@@ -116,8 +116,7 @@ class SubmissionView(LoginRequiredMixin, RefusalMixin, UpdateView[Story, Submiss
     extra_context = {
         "title": "Submit a story",
         "button": "Submit story",
-        "lead": "Your story is listed at once. Staff then approve or reject it. My submissions "
-        "shows their decision, and the reason for a rejection.",
+        "lead": "Your story is listed at once. Staff then approve or reject it.",
     }
 
     def get_object(self, queryset: Any = None) -> Story:

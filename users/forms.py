@@ -36,7 +36,7 @@ _KEY_DIGITS = 18
 DISABLED = "This account is disabled. Ask an admin to enable it."
 RULES = (
     "At least 12 characters, not only digits. Not a common password, and not similar to your name "
-    "or address."
+    "or e-mail address."
 )
 _WITHOUT = "If disabled, the password is lost. No one can then log in to the account or reset it."
 TAKEN = "An account with this e-mail address already exists. Log in, or reset your password."
@@ -90,6 +90,7 @@ class RegistrationForm(ErrorsAtPassword, BaseUserCreationForm[User]):
         model = User
         fields = ("email", "name")
         field_classes: dict[str, Any] = {}
+        help_texts = {"name": "Shown next to the stories that you submit."}
         error_messages = {"email": {"unique": TAKEN}}
         widgets = {
             "email": forms.EmailInput(attrs={"autofocus": True, "autocomplete": "email"}),

@@ -10,6 +10,11 @@ from users.models import User, UserType
 
 FEED_ROLES = (UserType.TECHNICAL_WORKER, UserType.SENIOR_MANAGEMENT)
 """The roles that may read the live feed."""
+_PEOPLE = {
+    UserType.CUSTOMER: "Customers",
+    UserType.TECHNICAL_WORKER: "Technical Workers",
+    UserType.SENIOR_MANAGEMENT: "Senior Management",
+}
 
 
 def home_of(user: User) -> str:
@@ -45,8 +50,8 @@ def audience_of(user: User | AnonymousUser) -> Audience:
 
 def only_for(*roles: UserType) -> str:
     """Return the message for users who open a page for other roles."""
-    names = " or ".join(str(role.label) for role in roles)
-    return f"This page is for the role {names}. If you need access, ask an admin."
+    names = " and ".join(_PEOPLE[role] for role in roles)
+    return f"Only {names} can open this page. If you need access, ask an admin."
 
 
 def feed_audience(user: User | AnonymousUser) -> Audience | None:

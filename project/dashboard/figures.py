@@ -11,6 +11,8 @@ from project.dashboard.report import COMMENTS, DIGGS, POPULAR, WAITING, Report
 from stories.models import Status
 
 _FASTER, _SLOWER, _NO_CHANGE = " faster", " slower", "no change"
+_NOTICEABLE_POINTS, _NOTICEABLE_SHARE = 1.0, 0.1
+"""Smaller changes have no colour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,8 @@ def _popular(now: Mapping[str, int], before: Mapping[str, int] | None) -> Figure
     change, css = "", ""
     if theirs and isinstance(ours.value, float) and isinstance(theirs.value, float):
         points = round(ours.value - theirs.value, 1)
-        change, css = _signed(points, "points"), cells.direction(points)
+        change = _signed(points, "points")
+        css = cells.direction(points if abs(points) >= _NOTICEABLE_POINTS else 0)
     return Figure(
         name="Became popular",
         shown=ours.text,
@@ -122,7 +125,8 @@ def _wait(
     if now is not None and before is not None:
         word = _FASTER if now < before else _SLOWER
         change = f"{cells.duration(abs(now - before))}{word}" if now != before else _NO_CHANGE
-        css = cells.direction(before - now)
+        is_noticeable = abs(before - now) >= _NOTICEABLE_SHARE * before
+        css = cells.direction(before - now if is_noticeable else 0)
     return Figure(
         name="Time to popular",
         shown=cells.duration(now),

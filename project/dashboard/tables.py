@@ -23,8 +23,10 @@ SHOWN = 10
 """The number of rows that the page shows. The CSV file has all of them."""
 _OF_COLUMNS = ("sf-number", "sf-extra")
 """The classes that apply to every cell of a column, including its head."""
-_PREVIOUS = "Previous"
+_PREVIOUS, _PREVIOUS_SHARE = "Previous", "Previous share"
 _IN_FILES = {
+    _PREVIOUS: "Previous period",
+    _PREVIOUS_SHARE: "Previous share in percent",
     "Change": "Change in percent",
     "Share": "Share in percent",
     "Became popular": "Became popular, percent of reviewed stories",
@@ -58,8 +60,8 @@ class Table:
         count, is_cut = len(self.rows), len(self.rows) >= self.most
         if count <= SHOWN:
             return self.note
-        number, in_file = (f"{count:,} or more", f"{count:,}") if is_cut else (f"{count:,}", "all")
-        return f"First {SHOWN} of {number}; the CSV file has {in_file}. {self.note}".rstrip()
+        number, in_file = ("", f"the first {count:,}") if is_cut else (f" of {count:,}", "all")
+        return f"First {SHOWN}{number}; the CSV file has {in_file}. {self.note}".rstrip()
 
     @property
     def columns(self) -> list[tuple[str, str]]:
@@ -134,10 +136,9 @@ def _compared_heads(report: Report) -> tuple[str, ...]:
     return ("Stories", _PREVIOUS, "Change") if report.span.before else ("Stories",)
 
 
-def _in_files(heads: tuple[str, ...], previous: str = "Previous period") -> tuple[str, ...]:
+def _in_files(heads: tuple[str, ...]) -> tuple[str, ...]:
     """Return the heads in the CSV file."""
-    names = {**_IN_FILES, _PREVIOUS: previous}
-    return tuple(names.get(head, head) for head in heads)
+    return tuple(_IN_FILES.get(head, head) for head in heads)
 
 
 def _topics(name: str, title: str, report: Report, _: Audience) -> Table:
@@ -176,7 +177,7 @@ def _submitters(name: str, title: str, report: Report, audience: Audience) -> Ta
     rows = tuple(
         (cells.text(f"Submitter {number}"), *row[1:]) for number, row in enumerate(found.rows, 1)
     )
-    return replace(found, rows=rows, note="Only operators see names.")
+    return replace(found, rows=rows, note="Only Technical Workers see the names.")
 
 
 def _shares(name: str, title: str, report: Report, _: Audience) -> Table:
@@ -189,9 +190,8 @@ def _shares(name: str, title: str, report: Report, _: Audience) -> Table:
         if report.span.before:
             row.append(cells.share(line.before.get("documents", 0), before))
         rows.append(tuple(row))
-    heads = ("Media", "Stories", "Share", *((_PREVIOUS,) if report.span.before else ()))
-    in_files = _in_files(heads, "Previous period in percent")
-    return Table(name=name, title=title, heads=heads, rows=tuple(rows), file_heads=in_files)
+    heads = ("Media", "Stories", "Share", *((_PREVIOUS_SHARE,) if report.span.before else ()))
+    return Table(name=name, title=title, heads=heads, rows=tuple(rows), file_heads=_in_files(heads))
 
 
 def _stories(name: str, title: str, report: Report, _: Audience) -> Table:

@@ -31,17 +31,18 @@ class MostDug:
 
     @property
     def period(self) -> str:
-        """The day or the week in words. If it is not the current one, the reason follows."""
+        """The day or the week in words."""
         if self.newest is None or self.is_current:
             return "Last 7 days" if self.is_week else "Last 24 hours"
         day = f"{self.newest.day} {self.newest:%B} {self.newest.year}"
-        return f"{'Week to ' if self.is_week else ''}{day}. No newer story has been reviewed."
+        return f"Week to {day}" if self.is_week else day
 
 
 def most_dug() -> MostDug:
-    """Return the most dug stories of the last day with stories, read at most twice a minute.
+    """Return the most dug stories of the last day, read at most twice a minute.
 
-    If that day has fewer stories than a page lists, return those of its week.
+    If that day has fewer stories than a page lists, return those of its week. If the last week has
+    no stories, return those of the last day, or the last week, with stories.
     """
     return cache.get_or_set(_KEY, _read, _SECONDS) or MostDug()
 
@@ -52,7 +53,7 @@ def _read() -> MostDug:
     newest = reviewed.order_by("-submit_date").values_list("submit_date", flat=True).first()
     if newest is None:
         return MostDug()
-    is_current = newest > now - _DAY
+    is_current = newest > now - _WEEK
     midnight = newest.replace(hour=0, minute=0, second=0, microsecond=0)
     day, week = (
         _best(reviewed, now - length if is_current else _earlier(midnight, length - _DAY))

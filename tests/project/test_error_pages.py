@@ -42,7 +42,7 @@ def client(client: Client) -> Client:
 def test_a_page_of_other_roles_names_them(client: Client, path: str, roles: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 403
-    assert f"This page is for the role {roles}. If" in answer.content.decode()
+    assert f"Only {roles} can open this page. If" in answer.content.decode()
 
 
 def test_the_refusal_of_another_users_story_names_no_role(client: Client) -> None:
@@ -100,7 +100,7 @@ def test_operators_are_users_of_a_role() -> None:
     client = Client()
     client.force_login(user)
     page = client.get("/operations/pause/").content.decode()
-    assert "This page is for the role Technical Worker. If" in page
+    assert "Only Technical Workers can open this page. If" in page
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,8 @@ def test_pagination_keeps_the_search(client: Client) -> None:
 
 def test_the_link_to_all_stories_is_shown_once(client: Client) -> None:
     story(title="A heron")
-    assert page(client, "/stories/?q=heron").count(">Show all") == 1
-    assert page(client, "/stories/?q=zebra").count(">Show all") == 1
+    assert page(client, "/stories/?q=heron").count(">All stories<") == 1
+    assert page(client, "/stories/?q=zebra").count(">All stories<") == 1
 
 
 def test_empty_list_says_so(client: Client) -> None:

@@ -42,6 +42,8 @@ const prepareCount = (field) => {
   };
   field.addEventListener("input", show);
   show();
+  // The count shows the limit to those who see it.
+  field.parentElement.querySelector("[data-limit]")?.classList.add("visually-hidden");
 };
 
 const reveal = (field, button, visible) => {

@@ -40,6 +40,23 @@ def test_only_a_change_that_is_good_or_bad_has_a_colour() -> None:
     }
 
 
+@pytest.mark.parametrize(("minutes", "css"), [(219, "sf-same"), (220, "sf-down"), (180, "sf-up")])
+def test_a_change_below_a_tenth_of_the_time_has_no_colour(minutes: int, css: str) -> None:
+    now = (group(minutes, documents=1),)
+    found = figures(report(minutes=Sides(now, report().minutes.before)))
+    assert {each.css for each in found if each.name == "Time to popular"} == {css}
+
+
+@pytest.mark.parametrize(("popular", "css"), [(909, "sf-same"), (910, "sf-up"), (890, "sf-down")])
+def test_a_change_below_a_point_of_the_share_has_no_colour(popular: int, css: str) -> None:
+    days = Sides(
+        (group(None, documents=1_000, popular=popular),),
+        (group(None, documents=1_000, popular=900),),
+    )
+    found = figures(report(days=days))
+    assert {each.css for each in found if each.name == "Became popular"} == {css}
+
+
 def test_stories_that_wait_for_a_review_do_not_lower_the_share_of_popular_ones() -> None:
     now = (group(None, documents=10, submitted=6, popular=1, upcoming=3),)
     before = (group(None, documents=40, submitted=0, popular=10, upcoming=30),)

@@ -64,8 +64,8 @@ def test_the_heads_in_files_say_what_the_numbers_are() -> None:
         *("Topic", "Stories", "Previous period", "Change in percent", "Diggs"),
         "Became popular, percent of reviewed stories",
     )
-    assert media.heads == ("Media", "Stories", "Share", "Previous")
-    assert media.file_heads[2:] == ("Share in percent", "Previous period in percent")
+    assert media.heads == ("Media", "Stories", "Share", "Previous share")
+    assert media.file_heads[2:] == ("Share in percent", "Previous share in percent")
     assert built("stories").file_heads[2] == "Submitted (UTC)"
 
 
@@ -76,9 +76,9 @@ def test_a_table_with_more_rows_than_the_page_says_how_many() -> None:
 
     assert (notes(10), notes(3, note="No names.")) == ("", "No names.")
     assert notes(11) == "First 10 of 11; the CSV file has all."
-    cut = "First 10 of 1,000 or more; the CSV file has 1,000. No names."
+    cut = "First 10; the CSV file has the first 1,000. No names."
     assert notes(1_000, note="No names.") == cut
-    assert notes(100, most=100).startswith("First 10 of 100 or more; the CSV file has 100.")
+    assert notes(100, most=100).startswith("First 10; the CSV file has the first 100.")
     assert built("stories").notes == "Rejected stories are left out."
 
 

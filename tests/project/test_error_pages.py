@@ -31,12 +31,12 @@ def client(client: Client) -> Client:
 @pytest.mark.parametrize(
     ("path", "roles"),
     [
-        ("/technical_worker/", "Technical Worker"),
+        ("/technical_worker/", "Technical Workers"),
         ("/senior_management/", "Senior Management"),
-        ("/operations/", "Technical Worker or Senior Management"),
-        ("/feed/", "Technical Worker or Senior Management"),
-        ("/operations/pause/", "Technical Worker"),
-        ("/operations/jobs/repair/", "Technical Worker"),
+        ("/operations/", "Technical Workers and Senior Management"),
+        ("/feed/", "Technical Workers and Senior Management"),
+        ("/operations/pause/", "Technical Workers"),
+        ("/operations/jobs/repair/", "Technical Workers"),
     ],
 )
 def test_a_page_of_other_roles_names_them(client: Client, path: str, roles: str) -> None:

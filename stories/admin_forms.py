@@ -146,7 +146,8 @@ class StoryForm(TopicChoice):
         fields: Any = self.fields
         fields["topic"].label = "Topic"
         if "media" in fields:  # staff who may only view stories do not get the field
-            fields["media"] = forms.ChoiceField(choices=_media_choices(self.instance.media))
+            media = self.instance.media  # of a new story, the model's default
+            fields["media"] = forms.ChoiceField(choices=_media_choices(media), initial=media)
         fields["reason"].required = False
         for name, field in fields.items():
             field.label = field.label or pretty_name(name)

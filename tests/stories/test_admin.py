@@ -256,6 +256,11 @@ def test_media_are_a_choice_that_has_those_of_imports(client: Client, stories: l
         assert Story.objects.get(pk=each.pk).media == media
 
 
+def test_the_media_of_a_new_story_are_those_of_the_model(client: Client) -> None:
+    page = client.get(f"{LIST}add/").content.decode()
+    assert re.findall(r'<option value="([a-z]+)" selected>', page) == ["news", "submitted"]
+
+
 def test_each_optional_field_is_marked(client: Client, stories: list[Story]) -> None:
     story = stories[0]
     page = client.get(f"{LIST}{story.pk}/change/").content.decode()

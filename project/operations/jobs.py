@@ -155,8 +155,9 @@ class RepairView(RequestJobView):
     lead = (
         "This job compares every row with its documents in MongoDB, while writes continue. A row "
         "that differs from one of its documents is resent through the outbox, and all of its "
-        "documents are replaced. Documents without a row are deleted."
+        "documents are replaced."
     )
+    warning = "Documents without a row are removed."
     button = "Reconcile and repair"
 
 
@@ -206,7 +207,7 @@ class CountView(RequestJobView):
         "A dry run counts what the snapshot would insert, update and remove in each collection. "
         "You see the counts before anything is sent."
     )
-    warning = "A snapshot of every row also removes the documents that have no row."
+    warning = "A snapshot of every row also removes documents without a row."
     button = "Count the changes"
 
     def arguments(self, form: Any) -> dict[str, Any]:

@@ -42,8 +42,9 @@ def test_a_snapshot_is_counted_before_it_is_started(worker: Client) -> None:
 def test_a_form_marks_what_is_optional_and_warns_of_deletions(worker: Client) -> None:
     snapshot = worker.get("/operations/jobs/snapshot/").content.decode()
     assert snapshot.count("(optional)</span>") == 2
-    assert "also removes the documents that have no row." in snapshot
+    assert "<span>A snapshot of every row also removes documents without a row.</span>" in snapshot
     repair = worker.get("/operations/jobs/repair/").content.decode()
+    assert "<span>Documents without a row are removed.</span>" in repair
     assert ">Reconcile and repair</button>" in repair
     assert ">Cancel</a>" in repair
 
@@ -95,6 +96,7 @@ def test_the_list_shows_progress_people_and_durations(worker: Client) -> None:
     for shown in ("Reconciliation with repair, job", "100%", "2 min 5 s", "technical_worker@"):
         assert shown in page, shown
     assert page.count("Reconcile…") == 1
+    assert "resends the rows that differ, and removes documents without a row." in page
 
 
 def test_a_longer_list_needs_no_more_queries(

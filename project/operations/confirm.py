@@ -54,6 +54,8 @@ class ConfirmView(ActorsMixin, RefusalMixin, FormView[Any]):
     warning = ""
     """What is easily overlooked and cannot be undone."""
     button = ""
+    danger = False
+    """Whether the button is red, as the button that leads to the page."""
     cancel = "Cancel"
     """The text of the link that leaves the page without the action."""
     back = "operations"
@@ -72,7 +74,7 @@ class ConfirmView(ActorsMixin, RefusalMixin, FormView[Any]):
         return reverse(self.back)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        names = ("title", "lead", "warning", "button", "cancel")
+        names = ("title", "lead", "warning", "button", "danger", "cancel")
         texts = {name: getattr(self, name) for name in names}
         return super().get_context_data(**texts, back=self.back_url(), **context)
 

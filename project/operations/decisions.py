@@ -70,6 +70,7 @@ class DiscardView(DecideView):
     title = "Discard a dead letter"
     lead = _KEPT.format(letters="dead letter is")
     button = "Discard"
+    danger = True
 
     def act(self, form: Any) -> str:
         discard_dead_letter(self.letter, form.cleaned_data["why"])
@@ -153,6 +154,7 @@ class BulkDiscardView(BulkDecideView):
     """Discards many dead letters: marks them as discarded and sends nothing."""
 
     verb = button = "Discard"
+    danger = True
     lead = _KEPT.format(letters="dead letters are")
 
     def decide(self, numbers: Iterable[int], why: str) -> Outcome:

@@ -251,6 +251,7 @@ class CancelView(ConfirmView):
     """Cancels a job."""
 
     button = "Cancel the job"
+    danger = True
     cancel = "Keep the job"
 
     @cached_property

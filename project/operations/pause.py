@@ -16,6 +16,7 @@ class PauseView(ConfirmView):
         "not end the pause."
     )
     button = "Pause"
+    danger = True
 
     def act(self, form: Any) -> str:
         pause_consumers(form.cleaned_data["why"])

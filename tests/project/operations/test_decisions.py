@@ -50,6 +50,7 @@ def test_a_replay_of_many_counts_what_was_done(worker: Client, story: Story) -> 
     done = worker.post(f"{REPLAY}?{query}", answer, follow=True)
 
     assert "<h1>Replay 4 dead letters</h1>" in asked
+    assert 'class="btn btn-primary" type="submit">Replay</button>' in asked
     assert OutboxRecord.objects.count() == 2
     assert states() == ["discarded", "replayed", "replayed", "waiting"]
     assert [each.why for each in OperatorAction.objects.all()] == ["wider now"] * 2
@@ -75,6 +76,7 @@ def test_everything_that_matches_is_discarded_but_nothing_that_came_later(
     done = worker.post(f"{DISCARD}?{query}", {"letters": ids(found[:2]), "why": "noise"})
 
     assert "<h1>Discard 2 dead letters</h1>" in asked
+    assert 'class="btn btn-danger" type="submit">Discard</button>' in asked
     assert "1 more will remain" in asked
     assert f'value="{ids(found[:2])}"' in asked
     assert done.headers["Location"] == f"{LIST}?reason=WIDE"

@@ -62,6 +62,7 @@ def test_a_job_is_watched_and_cancelled(worker: Client, manager: Client) -> None
     assert "25%" in live.content.decode()
     confirmation = worker.get(f"/operations/jobs/{job.pk}/cancel/").content.decode()
     assert f"<h1>Cancel job {job.pk}</h1>" in confirmation
+    assert 'class="btn btn-danger" type="submit">Cancel the job</button>' in confirmation
     assert ">Keep the job</a>" in confirmation
     page = worker.post(f"/operations/jobs/{job.pk}/cancel/", {}, follow=True)
     assert "Cancelling" in page.content.decode()

@@ -27,6 +27,12 @@ def test_a_technical_worker_pauses_and_resumes(worker: Client) -> None:
     assert OperatorAction.objects.count() == 2
 
 
+def test_a_red_button_leads_to_a_red_button(worker: Client) -> None:
+    for action, name in (("pause", "danger"), ("resume", "primary")):
+        page = worker.get(f"/operations/{action}/").content.decode()
+        assert f'class="btn btn-{name}" type="submit">{action.capitalize()}</button>' in page
+
+
 def test_senior_management_cannot_pause(manager: Client) -> None:
     assert manager.post("/operations/pause/", {}).status_code == 403
     assert not ConsumerPause.objects.exists()

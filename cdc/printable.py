@@ -2,6 +2,8 @@
 
 import unicodedata
 
+_COMMON = 12
+"""The most characters of a common beginning that are kept."""
 # Control characters, invisible and direction marks, lone surrogates, private and unassigned
 # characters, and the line breaks outside ASCII: each can hide or reorder the text around it.
 _ACTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -31,6 +33,21 @@ def _escaped(character: str) -> str:
     if unicodedata.category(character) not in _ACTIVE:
         return character
     return character.encode("unicode_escape").decode()
+
+
+def without_common_start(before: str, after: str) -> tuple[str, str]:
+    """Return two texts whose long common beginning is replaced by an ellipsis.
+
+    The last word of the beginning is kept, so that a reader sees where the texts begin to differ.
+    """
+    pairs = enumerate(zip(before, after, strict=False))
+    common = next((n for n, (old, new) in pairs if old != new), min(len(before), len(after)))
+    word = before.rfind(" ", max(common - _COMMON, 0), common) + 1
+    start = word or common - _COMMON
+    if start <= _COMMON:
+        return before, after
+    mark = "… " if word else "…"
+    return mark + before[start:], mark + after[start:]
 
 
 def counted(number: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from django.urls import NoReverseMatch, reverse
 
 from cdc.audience import Audience
 from cdc.errors import Rejected
-from cdc.printable import printable
+from cdc.printable import printable, without_common_start
 from cdc.registry import Capture
 from cdc.wire.event import ChangeEvent, PastEvent, Row, Version, decode
 from cdc.wire.records import Record
@@ -23,9 +23,7 @@ _MOST_FIELDS = 8
 _ROW_LENGTH, _SEPARATORS, _COUNT = 34, 4, 8
 """The number of characters for changed fields in a row, for the separators of a field, and for the
 count of the fields that do not fit."""
-_LONGEST_TITLE, _LONGEST_NAME = 120, 100
-_LONGEST_REASON = 300
-_LONGEST_RAW = 10_000
+_LONGEST_TITLE, _LONGEST_NAME, _LONGEST_REASON, _LONGEST_RAW = 120, 100, 300, 10_000
 _OVERHEAD_BYTES = 600
 """The approximate memory, in bytes, that a change needs in addition to its rendered data."""
 
@@ -159,9 +157,8 @@ def _data(
     audience: Audience,
 ) -> bytes:
     hidden = capture.hidden(audience)
-    visible = [name for name in fields if name not in hidden]
     before, after = event.before or {}, event.after or {}
-    values = [(name, _value(before.get(name)), _value(after.get(name))) for name in visible]
+    values = [_field(name, before, after) for name in fields if name not in hidden]
     fit = _fitting(values)
     return orjson.dumps(
         {
@@ -171,7 +168,7 @@ def _data(
             "fit": fit,
             "rest": len(values) - fit,
             "more": max(len(values) - _MOST_FIELDS, 0),
-            "hidden": len(fields) - len(visible),
+            "hidden": len(fields) - len(values),
         }
     )
 
@@ -267,6 +264,13 @@ def _visible_columns(
     hidden = capture.hidden(audience)
     names = [column.name for column in capture.columns]
     return {name: row[name] for name in names if name in row and name not in hidden}
+
+
+def _field(name: str, before: Row, after: Row) -> tuple[str, str | None, str | None]:
+    old, new = _value(before.get(name)), _value(after.get(name))
+    if old and new and len(old) + len(new) > _ROW_LENGTH:
+        old, new = without_common_start(old, new)
+    return name, old, new
 
 
 def _value(value: Any) -> str | None:

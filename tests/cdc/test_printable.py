@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdc.printable import counted, printable
+from cdc.printable import counted, printable, without_common_start
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,23 @@ def test_long_values_are_cut_with_a_note() -> None:
     assert printable("x" * 5_000, 10) == "xxxxxxxxxx… (5,000 characters in all)"
     assert printable(b"x" * 5_000, 10) == "xxxxxxxxxx… (5,000 bytes in all)"
     assert printable("\0" * 10, 10).startswith(r"\x00\x00\x… (10")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("A ferry keeps a promise", "A ferry keeps a promise!", ("… promise", "… promise!")),
+        ("A ferry keeps a promise", "A ferry keeps a prop", ("… promise", "… prop")),
+        ("A ferry keeps a promise", "", ("A ferry keeps a promise", "")),
+        ("A short promise", "A short prop", ("A short promise", "A short prop")),
+        ("x" * 30 + "1", "x" * 30 + "2", ("…" + "x" * 12 + "1", "…" + "x" * 12 + "2")),
+        ("x" * 24 + "1", "x" * 24 + "2", ("x" * 24 + "1", "x" * 24 + "2")),
+    ],
+)
+def test_a_long_common_beginning_is_left_out(
+    before: str, after: str, shown: tuple[str, str]
+) -> None:
+    assert without_common_start(before, after) == shown
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,15 @@ def test_long_values_are_cut_and_control_characters_escaped() -> None:
     assert len(rendered(update(17, 5, description="y" * 60_000)).data[OPERATORS]) < 2_000
 
 
+def test_a_long_value_is_shown_from_where_it_differs() -> None:
+    event = update(17, 5, title="A ferry captain keeps an old promise (with photos)", diggs=9)
+    event = replace(
+        event, before={**(event.before or {}), "title": "A ferry captain keeps an old promise"}
+    )
+    data = shown(event)
+    assert data["fields"][0] == ["title", "… promise", "… promise (with photos)"]
+
+
 @pytest.mark.parametrize(
     ("after", "shown_fields", "more"),
     [

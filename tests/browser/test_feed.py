@@ -579,8 +579,11 @@ def test_one_tab_reaches_the_list_and_one_leaves_it(page: Page) -> None:
 
 def test_rows_are_held_back_while_they_are_read(page: Page, topic: Topic) -> None:
     page.keyboard.press("j")
+    chips = page.locator(".sf-feed-ops")
+    before = chips.bounding_box()
     titled(topic, 0, 4, stories=4)
     page.get_by_role("button", name="4 new").wait_for()
+    assert chips.bounding_box() == before
     expect(page.locator(ROWS)).to_have_count(3)
     page.keyboard.press("n")
     expect(page.locator(ROWS)).to_have_count(7)

@@ -470,7 +470,7 @@ def test_the_drawer_shows_each_field_before_and_after(page: Page, topic: Topic) 
     for text, address in {
         "Open the story": "/stories/2/",
         "Replication trace": "/stories/2/way/",
-        "Only this story": "/feed/?story=2",
+        "All changes of this story": "/feed/?story=2",
         "Open as JSON": f"/feed/{(row.get_attribute('data-change') or '').replace(':', '/')}/",
     }.items():
         link = drawer_of(page).get_by_role("link", name=text)

@@ -85,7 +85,7 @@ export function linksOf(change, place) {
   const links = [
     ["Open the story", change.page],
     ["Replication trace", change.trace],
-    ["Only this story", change.op && `${list.dataset.page}?${new URLSearchParams({ story: change.key })}`],
+    ["All changes of this story", change.op && `${list.dataset.page}?${new URLSearchParams({ story: change.key })}`],
     ["Link to this change", linkTo(place)],
   ];
   return links

@@ -534,7 +534,7 @@ def test_paused_consumers_are_an_icon_a_word_and_a_remedy(
     expect(verdict.locator("strong")).to_have_text("Paused.")
     expect(verdict).to_contain_text("Consumers paused by Ann")
     expect(verdict.locator(".sf-health-icon svg")).to_be_visible()
-    verdict.get_by_role("link", name="Resume…").click()
+    verdict.get_by_role("link", name="Resume consumers…").click()
     expect(visitor.page).to_have_url(re.compile("/operations/resume/$"))
 
 

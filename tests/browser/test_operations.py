@@ -74,7 +74,7 @@ def test_a_pause_by_keyboard_is_shown_until_it_is_resumed(
     page = visitor.page
     visitor.log_in(people["technical_worker"])
     expect(page.locator(".sf-verdict")).to_contain_text("In sync")
-    press(page, "Pause the consumers")
+    press(page, "Pause consumers")
     page.get_by_label("Why").fill("an index is built")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -84,9 +84,9 @@ def test_a_pause_by_keyboard_is_shown_until_it_is_resumed(
     expect(page.locator(".sf-part-bad")).to_contain_text("Paused")
 
     # Another operator resumes the consumers, and the page updates itself.
-    page.get_by_role("link", name="Resume the consumers").focus()
+    page.get_by_role("link", name="Resume consumers").focus()
     ConsumerPause.objects.all().delete()
-    expect(page.get_by_role("link", name="Pause the consumers")).to_be_focused()
+    expect(page.get_by_role("link", name="Pause consumers")).to_be_focused()
     expect(page.locator(".sf-part-bad")).to_have_count(0)
     assert OperatorAction.objects.get().what == "pause"
     visitor.open("/operations/log/")
@@ -107,14 +107,14 @@ def test_one_sentence_says_whether_the_copy_is_correct(
     expect(spark).to_have_accessible_name(re.compile("0.0 s in the last minute, 2.5 s at most"))
     expect(spark).to_be_visible()
     places = [each.bounding_box() for each in page.locator(".sf-part").all()]
-    page.get_by_role("link", name="Pause the consumers").focus()
+    page.get_by_role("link", name="Pause consumers").focus()
 
     SHOWN["dead_letters"] = 4
 
     expect(verdict).to_contain_text("Dead letters. 4 dead letters need a decision")
     expect(page.locator("#announcement")).to_have_text("Dead letters.")
     assert [each.bounding_box() for each in page.locator(".sf-part").all()] == places
-    expect(page.get_by_role("link", name="Pause the consumers")).to_be_focused()
+    expect(page.get_by_role("link", name="Pause consumers")).to_be_focused()
     verdict.get_by_role("link", name="Show the dead letters").click()
     expect(page.get_by_text("No dead letters need a decision.")).to_be_visible()
 
@@ -165,7 +165,7 @@ def test_a_page_says_when_its_server_is_silent(visitor: Visitor, people: dict[st
     page = visitor.page
     visitor.log_in(people["senior_management"])
     visitor.open("/operations/")
-    expect(page.get_by_role("link", name="Pause the consumers")).to_have_count(0)
+    expect(page.get_by_role("link", name="Pause consumers")).to_have_count(0)
     expect(page.locator("#live")).to_have_text("Live. This page updates itself every 2 seconds.")
     expect(page.locator("#live")).to_be_visible()
     page.route("**/operations/state/", lambda route: route.abort())

@@ -44,7 +44,7 @@ def test_only_those_who_may_act_are_sent_to_the_remedy(
     worker: Client, manager: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: PAUSED))
-    assert '<a href="/operations/resume/">Resume…</a>' in verdict(worker)
+    assert '<a href="/operations/resume/">Resume consumers…</a>' in verdict(worker)
     shown = verdict(manager)
     assert "sf-health-warn" in shown
     assert '<a href="/operations/">Show the pipeline</a>' in shown

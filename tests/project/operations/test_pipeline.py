@@ -24,7 +24,7 @@ def test_senior_management_reads_but_cannot_act(manager: Client) -> None:
     page = manager.get("/operations/").content.decode()
     assert "<h1>Pipeline</h1>" in page
     assert "In sync: 3 rows everywhere, by count; not yet compared field by field." in page
-    assert "Pause the consumers" not in page
+    assert "Pause consumers" not in page
 
 
 def test_it_shows_the_verdict_and_the_numbers(
@@ -33,6 +33,7 @@ def test_it_shows_the_verdict_and_the_numbers(
     monkeypatch.setattr(feed_state.feed, "latest", patient(busy_status))
     page = worker.get("/technical_worker/").content.decode()
     assert coded(busy_status().verdict) in page
+    assert "Pause consumers…</a>" in page
     for shown in (">3<", "oldest change is 1.2 s old", ">17<", ">41<", ">42<"):
         assert shown in page, shown
 

@@ -501,6 +501,44 @@ def test_a_change_is_copied_as_json(page: Page) -> None:
     assert copied["after"]["title"] == "t"
 
 
+HOLD = """() => {
+  const fetched = window.fetch;
+  window.fetch = async (...request) => {
+    await new Promise((go) => { window.go = go; });
+    return fetched(...request);
+  };
+}"""
+"""The requests of the page wait for a call of `go`."""
+
+
+def test_a_change_is_shown_until_the_next_one_is_loaded(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    offsets = [row["at"].split(":")[1] for row in shown(page)]
+    places = [row["at"] for row in shown(page)]
+    drawer, json_text = page.locator("#drawer-body"), page.locator("#drawer-json")
+    page.evaluate(HOLD)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(drawer.get_by_text("Loading…")).to_be_visible()
+    expect(json_text).to_be_hidden()
+    page.evaluate("window.go()")
+    expect(json_text).to_contain_text(f'"offset": {offsets[0]}')
+    expect(drawer.get_by_text("Loading…")).to_be_hidden()
+    before = json_text.bounding_box()
+
+    page.keyboard.press("j")
+    expect(page.locator("#drawer-title")).to_have_text(f"Change {places[1]}")
+    expect(drawer).to_have_attribute("aria-busy", "true")
+    expect(json_text).to_contain_text(f'"offset": {offsets[0]}')
+    assert json_text.bounding_box() == before
+    page.keyboard.press("c")
+    page.evaluate("window.go()")
+    expect(drawer.get_by_role("button", name="Copied")).to_be_visible()
+    expect(drawer).not_to_have_attribute("aria-busy", "true")
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert f"{copied['partition']}:{copied['offset']}" == places[1]
+
+
 def test_lag_and_rate_are_shown(visitor: Visitor, people: dict[str, User], topic: Topic) -> None:
     verdict = verdict_of(visitor, people)
     expect(verdict.locator("[data-lag]")).to_have_text(re.compile(r"^[\d.]+ s$"))

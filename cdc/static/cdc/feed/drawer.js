@@ -4,6 +4,7 @@ import { focusOn, rows } from "./list.js";
 import { addressOf, byId, list } from "./page.js";
 
 const drawer = byId("drawer");
+const body = byId("drawer-body");
 const problem = byId("drawer-problem");
 const copyButton = byId("copy");
 const PARTS = ["drawer-facts", "drawer-links", "drawer-fields"];
@@ -11,29 +12,37 @@ const FAILED = "The details could not be loaded.";
 // Below this width, a row is narrow and its title is in the middle of it.
 const narrow = matchMedia("(max-width: 63.99rem)");
 let row = null;
-let text = "";
 let change = null;
 let request = new AbortController();
-let loaded = Promise.resolve();
+let loaded = Promise.resolve("");
 
+const isBusy = () => body.hasAttribute("aria-busy");
 export const isOpen = () => drawer.open;
 export const current = () => (row?.isConnected ? row : null);
 
-function clear() {
-  request.abort();
-  request = new AbortController();
-  text = "";
+function empty() {
   change = null;
   problem.hidden = true;
-  byId("drawer-message").hidden = false;
-  copyButton.textContent = "Copy JSON";
-  byId("drawer-json").textContent = "Loading…";
+  byId("drawer-message").hidden = true;
+  byId("drawer-loading").hidden = false;
   PARTS.forEach((id) => byId(id).replaceChildren());
 }
 
-function showFacts() {
-  if (change) byId("drawer-facts").replaceChildren(...factsOf(change, row));
+// What the drawer shows stays until the next change is loaded, so that nothing moves meanwhile.
+function begin() {
+  request.abort();
+  request = new AbortController();
+  if (!change) empty();
+  copyButton.textContent = "Copy JSON";
+  body.setAttribute("aria-busy", "true");
 }
+
+function end() {
+  body.removeAttribute("aria-busy");
+  byId("drawer-loading").hidden = true;
+}
+
+const showFacts = () => byId("drawer-facts").replaceChildren(...factsOf(change, row));
 
 // What an update changed comes first; the values of a whole row would push the facts out of sight.
 function placeFields() {
@@ -41,7 +50,10 @@ function placeFields() {
   else byId("drawer-links").after(byId("drawer-fields"));
 }
 
-function show(place) {
+function show(text, place) {
+  change = JSON.parse(text);
+  end();
+  byId("drawer-message").hidden = false;
   byId("drawer-json").textContent = text;
   showFacts();
   byId("drawer-links").replaceChildren(...linksOf(change, place));
@@ -50,27 +62,28 @@ function show(place) {
 }
 
 function fail(sentence) {
-  byId("drawer-message").hidden = true;
+  empty();
+  end();
   byId("drawer-sentence").textContent = sentence || FAILED;
   problem.hidden = false;
 }
 
+// Loads and shows a change. Returns its JSON, or an empty text if it could not be loaded.
 async function load(place) {
-  clear();
+  begin();
   const { signal } = request;
   try {
     const answer = await fetch(addressOf(place), { signal });
-    const body = await answer.text();
-    if (!answer.headers.get("Content-Type")?.includes("json")) {
-      fail(answer.headers.get("Content-Type")?.startsWith("text/plain") ? body : "");
-      return;
+    const text = await answer.text();
+    if (answer.headers.get("Content-Type")?.includes("json")) {
+      show(text, place);
+      return text;
     }
-    text = body;
-    change = JSON.parse(body);
-    show(place);
+    fail(answer.headers.get("Content-Type")?.startsWith("text/plain") ? text : "");
   } catch {
     if (!signal.aborted) fail(FAILED);
   }
+  return "";
 }
 
 export function open(next) {
@@ -104,7 +117,7 @@ export function move(step) {
 }
 
 export async function copy() {
-  await loaded;
+  const text = await loaded;
   if (!text) return;
   try {
     await navigator.clipboard.writeText(text);
@@ -119,6 +132,7 @@ export async function copy() {
 
 function closed() {
   request.abort();
+  empty();
   row?.removeAttribute("aria-current");
   if (row?.isConnected) focusOn(row);
 }
@@ -138,7 +152,7 @@ function clicked(event) {
 
 export function prepareDrawer() {
   list.addEventListener("click", clicked);
-  list.addEventListener("delays", showFacts);
+  list.addEventListener("delays", () => change && !isBusy() && showFacts());
   drawer.addEventListener("close", closed);
   drawer.addEventListener("click", (event) => event.target === drawer && drawer.close());
   byId("drawer-close").addEventListener("click", () => drawer.close());

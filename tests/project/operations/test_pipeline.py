@@ -9,7 +9,7 @@ from django.test import Client
 
 from cdc.doctor.check import warning
 from cdc.status.facts import CanaryStatus, Trouble
-from cdc.status.latency import Delays
+from cdc.status.latency import MINUTES, Delays
 from project.operations import stages
 from project.operations.stages import database_name
 from project.pages import feed_state
@@ -58,8 +58,25 @@ def test_the_delay_is_in_milliseconds(worker: Client, monkeypatch: pytest.Monkey
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
     page = worker.get("/operations/").content.decode()
     assert ">21 ms<" in page
-    assert ">p95 1,200 ms,</span> <span" in page
+    assert f'>last {MINUTES} min: <span class="text-nowrap">p95 1,200 ms,</span> <span' in page
     assert ">p99 1,250 ms</span>" in page
+
+
+@pytest.mark.parametrize(
+    ("delays", "note"),
+    [
+        (Delays(changes=0, p50=None, p95=None, p99=None), f"no changes in the last {MINUTES} min"),
+        (None, "unknown"),
+    ],
+)
+def test_a_delay_may_be_missing(
+    worker: Client, monkeypatch: pytest.MonkeyPatch, delays: Delays | None, note: str
+) -> None:
+    status = healthy_status(delays=delays)
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
+    page = worker.get("/operations/").content.decode()
+    figure = page.partition("Delay, median</dt>")[2].partition("</div>")[0]
+    assert f'>?</dd><dd class="sf-figure-note">{note}</dd>' in figure
 
 
 def test_each_stage_shows_its_last_hour(worker: Client) -> None:

@@ -116,13 +116,16 @@ class StoryForm(TopicChoice):
             "href": "Discussion",
             "link": "Link",
             "promote_date": "Popular since",
+            "source_id": "Source ID",
             "submit_date": "Submitted",
             "submitted_by": "Account",
         }
         help_texts = {
             "container": 'The section, as a JSON object with "name" and "short_name".',
-            "source_id": "The id of an imported story; empty if a user submitted the story here.",
-            "submitted_by": "The id of the submitter's account; empty for an imported story.",
+            "href": "The address of the page where the story is discussed.",
+            "link": "The address of the story itself.",
+            "source_id": "The ID of an imported story; empty if a user submitted the story here.",
+            "submitted_by": "The ID of the submitter's account; empty for an imported story.",
             "submit_date": "In UTC.",
             "promote_date": "In UTC.",
         }

@@ -241,7 +241,10 @@ def test_times_have_native_inputs_to_the_second(client: Client, stories: list[St
 def test_help_texts_say_what_to_enter(client: Client, stories: list[Story]) -> None:
     page = client.get(f"{LIST}{stories[0].pk}/change/").content.decode()
     assert "The section, as a JSON object with" in page
-    assert "The id of an imported story" in page
+    assert "The ID of an imported story" in page
+    assert "<label>Source ID</label>" in page
+    for name, word in (("href", "discussed"), ("link", "itself")):
+        assert re.search(rf'id="id_{name}_helptext">\s*<div>The address [^<]* {word}\.<', page)
 
 
 def test_media_are_a_choice_that_has_those_of_imports(client: Client, stories: list[Story]) -> None:

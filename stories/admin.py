@@ -62,9 +62,11 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     actions = ("approve", "reject", "edit")
     asking_actions = ("delete_selected", "edit", "reject")
     fieldsets = (
-        (None, {"fields": ("title", "description", "link", "href", "media")}),
-        ("Topic", {"fields": ("topic", "new_topic")}),
-        ("Status", {"fields": ("status", "reason", "shown", "submit_date", "promote_date")}),
+        (
+            None,
+            {"fields": ("title", "description", "link", "href", "media", "topic", "new_topic")},
+        ),
+        ("Review", {"fields": ("status", "reason", "shown", "submit_date", "promote_date")}),
         ("Counters", {"fields": (("diggs", "comments"),)}),
         ("Origin", {"fields": ("named_submitter", "submitted_by", "source_id")}),
         (

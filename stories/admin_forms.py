@@ -21,6 +21,10 @@ _MEDIA = {"images", "news", "videos"}
 """The media of the Digg data set."""
 _UNCHANGED = ("", "No change")
 _NEEDED_IF_REJECTED = "only if rejected"
+_REVIEW_ABOVE = (
+    "To approve or reject the story, use the buttons at the top. Change the status here only to "
+    "correct it."
+)
 
 
 class IndentedEncoder(json.JSONEncoder):
@@ -151,6 +155,8 @@ class StoryForm(TopicChoice):
         if "media" in fields:  # staff who may only view stories do not get the field
             media = self.instance.media  # of a new story, the model's default
             fields["media"] = forms.ChoiceField(choices=_media_choices(media), initial=media)
+        if "status" in fields and self.instance.pk:
+            fields["status"].help_text = _REVIEW_ABOVE
         fields["reason"].required = False
         for name, field in fields.items():
             field.label = field.label or pretty_name(name)

@@ -489,12 +489,15 @@ def test_the_form_of_a_story_leads_to_its_review_and_back(
         }
         assert (review["approve"] in page) == (story.status != Status.POPULAR)
         assert review["reject"] in page
+        assert "use the buttons at the top." in page
         asked = client.get(review["reject"]).content.decode()
         assert f'href="{form}">Cancel' in asked
         shown = {"shown": Fields(asked).values["shown"], "reason": "Spam."}
         assert client.post(review["reject"], shown).headers["Location"] == form
     assert set(Story.objects.values_list("status", flat=True)) == {Status.REJECTED}
-    assert "/approve/" not in client.get(f"{LIST}add/").content.decode()
+    empty = client.get(f"{LIST}add/").content.decode()
+    assert "/approve/" not in empty
+    assert "use the buttons at the top." not in empty
 
 
 @pytest.mark.parametrize("action", ["approve", "reject"])

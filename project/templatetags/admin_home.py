@@ -15,6 +15,8 @@ from users.roles import feed_audience
 
 register = template.Library()
 _DAILY_APPS = ("stories", "users", "auth")
+_DAILY_TABLES = {"Story": 0, "User": 1, "Group": 2}
+"""The places of the tables for daily work. The other ones, such as logs, come after them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +43,15 @@ def waiting_for(user: User) -> list[Waiting]:
 
 
 @register.filter
-def daily(apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the apps of the admin that are for daily work, the most used first."""
-    found = [app for app in apps if app["app_label"] in _DAILY_APPS]
-    return sorted(found, key=lambda app: _DAILY_APPS.index(app["app_label"]))
+def daily(apps: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the tables for daily work, each with the label of its app, the most used first."""
+    found = [
+        (app["app_label"], table)
+        for app in apps
+        if app["app_label"] in _DAILY_APPS
+        for table in app["models"]
+    ]
+    return sorted(found, key=lambda each: _DAILY_TABLES.get(each[1]["object_name"], 3))
 
 
 @register.filter

@@ -12,6 +12,7 @@ from project.charts.sparkline import sparkline
 from project.dashboard import cells
 from project.dashboard.figures import Figure
 from project.navigation import Entry, Page
+from project.operations.decisions import BulkDiscardView, counted
 from project.operations.feed_health import FeedHealth
 from project.operations.rates import StageChart
 from project.operations.stages import Health, Stage
@@ -87,6 +88,11 @@ class StyleGuide(UserPassesTestMixin, TemplateView):
             _stage(Stage(name="Relay", health=Health.GOOD, value="1", unit="active"), "sent/min"),
             _stage(Stage(name="Collections", health=Health.BAD, note="not read"), "applied/min"),
         ),
+        "discard": {
+            "title": f"{BulkDiscardView.verb} {counted(3)}",
+            "lead": BulkDiscardView.lead,
+            "button": BulkDiscardView.button,
+        },
         "rates": {"now": 1.2, "most": 4.0},
         "status": {
             "lags": (),

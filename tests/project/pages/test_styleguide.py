@@ -13,7 +13,8 @@ SHOWN = (
     *("sf-story-row", "sf-story-compact", "sf-vote-button", "sf-health-good", "sf-health-warn"),
     *("sf-part-good", "sf-part-bad", "sf-chart-plot", "sf-chart-spark", "sf-chart-legend"),
     *("sf-badge", "sf-badge-warn", "sf-count", "sf-reveal", "sf-toolbar", "sf-dialog", "sf-drawer"),
-    *("breadcrumbs", "sf-filter-form", "sf-figure", "sf-up", "sf-down", "sf-thumb"),
+    *("sf-confirm", "btn-danger", "sf-empty-good", "breadcrumbs", "sf-filter-form", "sf-figure"),
+    *("sf-up", "sf-down", "sf-thumb"),
 )
 
 
@@ -25,3 +26,4 @@ def test_each_component_is_shown_in_both_themes(client: Client) -> None:
     for theme in (light, dark):
         classes = set(" ".join(re.findall(r'class="([^"]*)"', theme)).split())
         assert [name for name in SHOWN if name not in classes] == []
+        assert ">Discard 3 dead letters</h4>" in theme

@@ -56,7 +56,7 @@ class Status(Observed):
     @property
     def _in_sync(self) -> str:
         rows = sum(table.rows for table in self.tables or ())
-        proof = "" if self.reconcile else ", by count; not yet compared field by field"
+        proof = "" if self.reconcile else ", counted but not yet compared field by field"
         return f"In sync: {counted(rows, 'row')} everywhere{proof}."
 
     def as_json(self) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def test_a_long_verdict_moves_nothing_and_is_complete_below(
     SHOWN["reconcile"] = None
     visitor.log_in(people["technical_worker"])
     verdict = page.get_by_role("region", name="Is the replica correct?")
-    expect(verdict).to_contain_text("by count; not yet compared field by field.")
+    expect(verdict).to_contain_text("counted but not yet compared field by field.")
     places = [each.bounding_box() for each in (verdict, *page.locator(".sf-part").all())]
     reason = "The database reused outbox ids. " * 20
 

@@ -19,7 +19,7 @@ _SHAPES = (
     (r"the database '\w+'", "the database X"),
     (r"(partitions? \d+(, \d+)* of) [^ :]+:", r"\1 X:"),
     (r"(the columns?) \w+(, \w+)*\.", r"\1 X."),
-    (r", by count; not yet compared field by field\.", "."),
+    (r", counted but not yet compared field by field\.", "."),
     (r"\d+(,\d{3})*(\.\d+)?", "N"),
     (r"N( or N|, N)*", "N"),
     (r"\b(change|record|row|document|dead letter|consumer|attempt|partition|column)s\b", r"\1"),

@@ -54,9 +54,9 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
 @pytest.mark.parametrize(
     ("changes", "healthy", "sentence"),
     [
-        ({}, True, "In sync: 3 rows everywhere, by count; not yet compared field by field."),
+        ({}, True, "In sync: 3 rows everywhere, counted but not yet compared field by field."),
         ({"reconcile": replace(COMPARED, equal=True)}, True, "In sync: 3 rows everywhere."),
-        ({"tables": (MANY,)}, True, "In sync: 1,205 rows everywhere, by count"),
+        ({"tables": (MANY,)}, True, "In sync: 1,205 rows everywhere, counted"),
         (
             {"other_outboxes": (OtherOutbox(database="old", rows=2, seconds=61.0),)},
             False,
@@ -158,8 +158,8 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             "Not verified: documents of stories_story may lack the column language. Run",
         ),
         ({**WAITING, "columns": (ADDED,)}, False, "Out of sync: documents of stories_story lack"),
-        ({"columns": ()}, True, "In sync: 3 rows everywhere, by count"),
-        ({"gaps": ()}, True, "In sync: 3 rows everywhere, by count"),
+        ({"columns": ()}, True, "In sync: 3 rows everywhere, counted"),
+        ({"gaps": ()}, True, "In sync: 3 rows everywhere, counted"),
         ({"lags": (lag(5, 11.0),)}, False, "2 consumers are lagging. Check their logs"),
         (
             {"lags": (lag(5, 11.0),), "troubles": (replace(FAILING, process="consumer one"),)},

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 def test_senior_management_reads_but_cannot_act(manager: Client) -> None:
     page = manager.get("/operations/").content.decode()
     assert "<h1>Pipeline</h1>" in page
-    assert "In sync: 3 rows everywhere, by count; not yet compared field by field." in page
+    assert "In sync: 3 rows everywhere, counted but not yet compared field by field." in page
     assert "Pause consumers" not in page
 
 
@@ -135,7 +135,7 @@ def test_other_pages_show_the_verdict(
     reader: Client = request.getfixturevalue(client)
     assert 'hx-get="/operations/verdict/"' in reader.get("/feed/").content.decode()
     assert (
-        "In sync: 3 rows everywhere, by count"
+        "In sync: 3 rows everywhere, counted"
         in reader.get("/operations/verdict/").content.decode()
     )
 

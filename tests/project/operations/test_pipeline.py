@@ -135,8 +135,7 @@ def test_other_pages_show_the_verdict(
     reader: Client = request.getfixturevalue(client)
     assert 'hx-get="/operations/verdict/"' in reader.get("/feed/").content.decode()
     assert (
-        "In sync: 3 rows everywhere, counted"
-        in reader.get("/operations/verdict/").content.decode()
+        "In sync: 3 rows everywhere, counted" in reader.get("/operations/verdict/").content.decode()
     )
 
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: healthy_status(dead_letters=4)))

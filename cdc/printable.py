@@ -38,11 +38,15 @@ def _escaped(character: str) -> str:
 def without_common_start(before: str, after: str) -> tuple[str, str]:
     """Return two texts whose long common beginning is replaced by an ellipsis.
 
-    The last word of the beginning is kept, so that a reader sees where the texts begin to differ.
+    If one text continues the other, only the rest is left. Otherwise, the last word of the
+    beginning is kept, so that a reader sees where the texts begin to differ.
     """
+    shortest = min(len(before), len(after))
     pairs = enumerate(zip(before, after, strict=False))
-    common = next((n for n, (old, new) in pairs if old != new), min(len(before), len(after)))
-    word = before.rfind(" ", max(common - _COMMON, 0), common) + 1
+    common = next((n for n, (old, new) in pairs if old != new), shortest)
+    if common == shortest > _COMMON:
+        return "…" + before[common:], "…" + after[common:]
+    word = before.rfind(" ", max(common - _COMMON, 0), max(common - 1, 0)) + 1
     start = word or common - _COMMON
     if start <= _COMMON:
         return before, after

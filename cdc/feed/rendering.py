@@ -267,14 +267,11 @@ def _visible_columns(
 
 
 def _field(name: str, before: Row, after: Row) -> tuple[str, str | None, str | None]:
-    old, new = _value(before.get(name)), _value(after.get(name))
-    if old and new and len(old) + len(new) > _ROW_LENGTH:
-        old, new = without_common_start(old, new)
+    texts = [None if row.get(name) is None else _text(row[name]) for row in (before, after)]
+    if all(texts) and sum(len(text or "") for text in texts) > _ROW_LENGTH:
+        texts = list(without_common_start(*map(str, texts)))
+    old, new = (None if text is None else printable(text, LONGEST_VALUE) for text in texts)
     return name, old, new
-
-
-def _value(value: Any) -> str | None:
-    return None if value is None else printable(_text(value), LONGEST_VALUE)
 
 
 def _check_depth(event: ChangeEvent) -> None:

@@ -31,7 +31,9 @@ def test_long_values_are_cut_with_a_note() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "shown"),
     [
-        ("A ferry keeps a promise", "A ferry keeps a promise!", ("… promise", "… promise!")),
+        ("A ferry keeps a promise", "A ferry keeps a promise!", ("…", "…!")),
+        ("A ferry keeps a song (new)", "A ferry keeps a song", ("… (new)", "…")),
+        ("A ferry keeps a song", "A ferry keeps a tale", ("… a song", "… a tale")),
         ("A ferry keeps a promise", "A ferry keeps a prop", ("… promise", "… prop")),
         ("A ferry keeps a promise", "", ("A ferry keeps a promise", "")),
         ("A short promise", "A short prop", ("A short promise", "A short prop")),

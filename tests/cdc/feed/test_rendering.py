@@ -96,7 +96,13 @@ def test_a_long_value_is_shown_from_where_it_differs() -> None:
         event, before={**(event.before or {}), "title": "A ferry captain keeps an old promise"}
     )
     data = shown(event)
-    assert data["fields"][0] == ["title", "… promise", "… promise (with photos)"]
+    assert data["fields"][0] == ["title", "…", "… (with photos)"]
+
+
+def test_a_difference_near_the_end_of_a_long_text_is_shown() -> None:
+    event = update(17, 5, title=f"{'word ' * 50}song and more")
+    event = replace(event, before={**(event.before or {}), "title": f"{'word ' * 50}tale and more"})
+    assert shown(event)["fields"] == [["title", "… word tale and more", "… word song and more"]]
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,12 @@ function begin() {
   if (!change) empty();
   copyButton.textContent = "Copy JSON";
   body.setAttribute("aria-busy", "true");
+  byId("drawer-links").inert = true;
 }
 
 function end() {
   body.removeAttribute("aria-busy");
+  byId("drawer-links").inert = false;
   byId("drawer-loading").hidden = true;
 }
 

@@ -14,9 +14,7 @@ function fieldOf([name, before, after], title) {
   const arrow = element("span", "sf-arrow", "→");
   arrow.setAttribute("aria-hidden", "true");
   const [old, now] = [element("del", "", valueOf(before)), element("ins", "", valueOf(after))];
-  const repeats = after === title ? "sf-field-repeats" : "";
-  const cut = before && after?.startsWith("…") ? "sf-field-cut" : "";
-  const kind = ["sf-field-change", repeats, cut].filter(Boolean).join(" ");
+  const kind = after === title ? "sf-field-change sf-field-repeats" : "sf-field-change";
   return element("span", kind, element("span", "sf-field", name), " ", old, " ", arrow, " ", now);
 }
 

@@ -22,8 +22,7 @@ _MEDIA = {"images", "news", "videos"}
 _UNCHANGED = ("", "No change")
 _NEEDED_IF_REJECTED = "only if rejected"
 _REVIEW_ABOVE = (
-    "To approve or reject the story, use the buttons at the top. Change the status here only to "
-    "correct it."
+    "To review the story, use the buttons at the top. Change the status here only to correct it."
 )
 
 

@@ -221,11 +221,11 @@ def next_number() -> int:
 
 
 def fill(now: datetime) -> int:
-    """If fewer than 1,000 demo stories exist, create stories until there are 1,200.
+    """If fewer than 1,000 demo stories have no account, create stories until there are 1,200.
 
     The stories have dates in the year before `now`. Return the number of created stories.
     """
-    count = demo_stories().count()
+    count = without_account().count()
     if count >= MIN_COUNT:
         return 0
     first = next_number()

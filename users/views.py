@@ -106,7 +106,8 @@ class LimitedMixin:
 class RegisterView(RefusalMixin, LimitedMixin, auth.RedirectURLMixin, FormView[RegistrationForm]):
     """Creates an account with the role Customer and logs the new user in.
 
-    Then redirects to the page in `next`, or to the user's home page.
+    Then redirects to the page in `next` if it is a page about stories. Most other pages are for
+    other roles, so the user gets to the home page instead.
     """
 
     form_class = RegistrationForm
@@ -129,8 +130,10 @@ class RegisterView(RefusalMixin, LimitedMixin, auth.RedirectURLMixin, FormView[R
         """Add the page in `next`, if it is a page of this site."""
         return super().get_context_data(**context, next=self.get_redirect_url())
 
-    def get_default_redirect_url(self) -> str:
-        return _home(self.request)
+    def get_success_url(self) -> str:
+        page = self.get_redirect_url()
+        about_stories = urlsplit(page).path.startswith(reverse("stories"))
+        return page if about_stories else _home(self.request)
 
     def refusal(self) -> str:
         email = str(normalized(self.request.POST.get("email", "")))[:LONGEST].replace("\0", "")

@@ -9,14 +9,15 @@ from cdc.runtime.loop import Clock
 _MOST_ROWS = 10_000
 _POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 5.0
+_COUNT_SECONDS = 1.0
 
 
 class OutboxLimit:
     """Limits the number of rows in the outbox, even if the relay is slow or stopped.
 
-    The rows are counted only when those admitted since the last count could exceed the limit:
-    counting a full outbox for every chunk costs as much as adding the chunk. Rows that other
-    writers add between two counts may exceed the limit.
+    The rows are counted again only after a second, or when the admitted rows could exceed the
+    limit, because counting thousands of rows costs as much as adding a chunk. Rows that other
+    writers add within this second may exceed the limit.
     """
 
     def __init__(self, using: str, clock: Clock, say: Say, most: int = _MOST_ROWS) -> None:
@@ -25,14 +26,16 @@ class OutboxLimit:
         self._say = say
         self._most = most
         self._room = 0
+        self._counted_at = float("-inf")
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
         """Wait until `rows` more rows fit, or until `stopped` returns True.
 
         If the number of rows does not fall within 5 s, a message is printed with `say`.
         """
-        if rows > self._room:
+        if rows > self._room or self._clock.monotonic() - self._counted_at > _COUNT_SECONDS:
             self._room = self._most - self._drained(rows, stopped)
+            self._counted_at = self._clock.monotonic()
         self._room -= rows
 
     def _drained(self, rows: int, stopped: Callable[[], bool]) -> int:

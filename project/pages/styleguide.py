@@ -106,7 +106,7 @@ class StyleGuide(UserPassesTestMixin, TemplateView):
         ),
         "figures": (
             _figure("Stories", "1,204", "+12%", cells.SAME, "1,075"),
-            _figure("Became popular", "6.1%", "+0.4 points", cells.direction(0.4), "5.7%"),
+            _figure("Became popular", "6.1%", "+1.4 points", cells.direction(1.4), "4.7%"),
             _figure("Time to popular", "3 h", "20 min slower", cells.direction(-20), "2 h 40 min"),
         ),
         "entries": (

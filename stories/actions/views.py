@@ -32,7 +32,7 @@ from stories.models import Status, Story, reason_of
 from stories.permissions import StoryNotFound, one_of, readable_by
 
 _LONGEST_URL = 2_000
-_NEW_REASON = {"title": "Change the reason?", "button": "Save the reason"}
+_NEW_REASON = {"title": "Change the reason?", "button": "Save the reason", "danger": False}
 
 
 class VoteView(LoginRequiredMixin, View):
@@ -118,6 +118,7 @@ class WithdrawView(RefusalMixin, StoryActionView):
         "title": "Withdraw this story?",
         "text": "The story and its diggs are deleted. You cannot undo this.",
         "button": "Withdraw",
+        "danger": True,
     }
 
     def test_func(self) -> bool:
@@ -177,6 +178,7 @@ class RejectView(ReviewView):
         "text": "Only the submitter, staff who may view stories, and people who see the live feed "
         "can read a rejected story. They also see the reason.",
         "button": "Reject",
+        "danger": True,
         "common_reasons": COMMON_REASONS,
     }
 

@@ -6,8 +6,8 @@ let announced = document.querySelector("[data-announce]")?.dataset.announce;
 let spokeAt = -Infinity;
 let timer = 0;
 
-// Without a script, a page does not update itself.
-document.getElementById("live")?.removeAttribute("hidden");
+// Without htmx, a page does not update itself.
+if (window.htmx) document.getElementById("live")?.removeAttribute("hidden");
 
 // Only a new state is announced, and at most one in five seconds.
 const announce = () => {

@@ -12,9 +12,9 @@ _MAX_RATE = 1000
 class Command(FeedCommand):
     help = (
         "Change the counters, titles and statuses of demo stories until SIGTERM. Also create and "
-        "delete demo stories; the number of demo stories stays between 1,000 and 2,000. The "
-        "rate is lower at night (UTC), and rises and falls in waves of 15 minutes. No other "
-        "stories are changed, and no stories that belong to an account."
+        "delete demo stories; the number of demo stories without an account stays between 1,000 "
+        "and 2,000. The rate is lower at night (UTC), and rises and falls in waves of 15 minutes. "
+        "No other stories are changed, and no stories that belong to an account."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -74,7 +74,7 @@ def test_the_page_shows_the_period_and_the_period_before() -> None:
     assert "style=" not in page
 
 
-def test_the_choice_of_topics_is_explained_if_there_are_others(
+def test_the_choice_of_topics_is_explained_if_five_are_charted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     explained = "The colours show the five largest topics of all time."

@@ -57,10 +57,10 @@ def test_first_and_next_offset(watermarks: Watermarks, source: TopicPartition) -
 @pytest.mark.parametrize(
     ("error", "failures", "left"),
     [
-        (KafkaError.NOT_LEADER_FOR_PARTITION, 4, 0),
+        (KafkaError.NOT_LEADER_FOR_PARTITION, 8, 0),
         (KafkaError.OFFSET_NOT_AVAILABLE, 4, 0),
         (KafkaError.NOT_COORDINATOR, 4, 0),
-        (KafkaError.NOT_LEADER_FOR_PARTITION, 6, 1),
+        (KafkaError.NOT_LEADER_FOR_PARTITION, 10, 1),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, 2, 1),
     ],
 )

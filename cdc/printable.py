@@ -1,6 +1,7 @@
 """Prepares untrusted bytes and text, and counts, for display."""
 
 import unicodedata
+from bisect import bisect_left
 
 _COMMON = 12
 """The most characters of a common beginning that are kept."""
@@ -42,8 +43,10 @@ def without_common_start(before: str, after: str) -> tuple[str, str]:
     beginning is kept, so that a reader sees where the texts begin to differ.
     """
     shortest = min(len(before), len(after))
-    pairs = enumerate(zip(before, after, strict=False))
-    common = next((n for n, (old, new) in pairs if old != new), shortest)
+    # A value may have a million characters, so they are not compared one by one in Python.
+    common = bisect_left(
+        range(shortest), 1, key=lambda last: before[: last + 1] != after[: last + 1]
+    )
     if common == shortest > _COMMON:
         return "…" + before[common:], "…" + after[common:]
     word = before.rfind(" ", max(common - _COMMON, 0), max(common - 1, 0)) + 1

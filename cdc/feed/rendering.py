@@ -267,11 +267,14 @@ def _visible_columns(
 
 
 def _field(name: str, before: Row, after: Row) -> tuple[str, str | None, str | None]:
-    texts = [None if row.get(name) is None else _text(row[name]) for row in (before, after)]
-    if all(texts) and sum(len(text or "") for text in texts) > _ROW_LENGTH:
-        texts = list(without_common_start(*map(str, texts)))
-    old, new = (None if text is None else printable(text, LONGEST_VALUE) for text in texts)
-    return name, old, new
+    old, new = (None if row.get(name) is None else _text(row[name]) for row in (before, after))
+    if old and new and len(old) + len(new) > _ROW_LENGTH:
+        old, new = without_common_start(old, new)
+    return name, _shortened(old), _shortened(new)
+
+
+def _shortened(text: str | None) -> str | None:
+    return None if text is None else printable(text, LONGEST_VALUE)
 
 
 def _check_depth(event: ChangeEvent) -> None:

@@ -205,9 +205,7 @@ def _missing_topics(seen: Observed) -> Iterator[Finding]:
 
 def _recreated(seen: Observed) -> Iterator[Finding]:
     """Yield the topics that were recreated, until their consumers store a gap."""
-    remedy = "check the logs of the consumers"
-    if seen.consumers == 0:
-        remedy = _START_CONSUMER
+    remedy = _START_CONSUMER if seen.consumers == 0 else "check the logs of the consumers"
     for topic in sorted({lag.topic for lag in seen.lags or () if lag.recreated}):
         yield Finding(
             state=State.RECORDS_LOST,

@@ -196,18 +196,15 @@ def _marks(
     apart = max(-(-len(labels) // _MARKS), 1)
     places = list(range(0, len(labels), apart) if marked is None else marked)
     columns, last = len(labels), len(labels) - 1
-    if not unfinished or not labels:
-        return tuple(
-            _mark(labels[place], place, columns, minor=number % 2 == 1)
-            for number, place in enumerate(places)
-        )
+    own = [_mark(unfinished, last, columns)] if unfinished and labels else []
     # The label of the last column replaces one that is too close, on narrow screens also the next.
+    room = apart if own else 0
     marks = [
-        _mark(labels[place], place, columns, minor=number % 2 == 1 or last - place < 2 * apart)
+        _mark(labels[place], place, columns, minor=number % 2 == 1 or last - place < 2 * room)
         for number, place in enumerate(places)
-        if last - place >= apart
+        if last - place >= room
     ]
-    return (*marks, _mark(unfinished, last, columns))
+    return (*marks, *own)
 
 
 def _mark(text: str, place: int, columns: int, *, minor: bool = False) -> Mark:

@@ -47,6 +47,11 @@ def test_a_long_common_beginning_is_left_out(
     assert without_common_start(before, after) == shown
 
 
+def test_a_very_long_common_beginning_is_left_out() -> None:
+    start = "word " * 200_000
+    assert without_common_start(f"{start}old", f"{start}new") == ("… word old", "… word new")
+
+
 @pytest.mark.parametrize(
     ("number", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1205, "1,205 rows")]
 )

@@ -77,6 +77,7 @@ async function load(place) {
   try {
     const answer = await fetch(addressOf(place), { signal });
     const text = await answer.text();
+    if (signal.aborted) return "";
     if (answer.headers.get("Content-Type")?.includes("json")) {
       show(text, place);
       return text;

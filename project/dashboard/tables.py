@@ -177,7 +177,7 @@ def _submitters(name: str, title: str, report: Report, audience: Audience) -> Ta
     rows = tuple(
         (cells.text(f"Submitter {number}"), *row[1:]) for number, row in enumerate(found.rows, 1)
     )
-    return replace(found, rows=rows, note="Names are not shown in this table.")
+    return replace(found, rows=rows, note="Names are not shown.")
 
 
 def _shares(name: str, title: str, report: Report, _: Audience) -> Table:

@@ -89,7 +89,7 @@ def test_the_choice_of_topics_is_explained_if_five_are_charted(
 def test_a_table_ends_with_one_line_of_notes() -> None:
     page = main_of(client_of())
     assert '<p class="sf-table-note">First 10 of 12; the CSV file has all.</p>' in page
-    assert '<p class="sf-table-note">Names are not shown in this table.</p>' in page
+    assert '<p class="sf-table-note">Names are not shown.</p>' in page
 
 
 def test_a_long_name_is_one_line_and_has_a_tooltip() -> None:

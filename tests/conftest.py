@@ -131,6 +131,8 @@ def feed_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
         topic=f"test-{name}",
         group=f"test-{name}",
         mongodb_database=f"test_{name}",
+        # MongoDB's TTL monitor must not remove old events while a test runs.
+        history_days=20_000,
     )
 
 

@@ -59,8 +59,7 @@ class Memory:
 
 class Mongo:
     def __init__(self, settings: CdcSettings) -> None:
-        # The events are from 2025: with the default, MongoDB may delete their history at any time.
-        self.settings = replace(settings, history_days=10_000)
+        self.settings = settings
         self.client = connect(settings)
         self.database = database(self.client, settings)
         self.replica("setup").prepare()

@@ -53,6 +53,8 @@ def _measure(running: Started, options: argparse.Namespace, console: Console) ->
 def _program(options: argparse.Namespace) -> str:
     if options.against:
         return "tests.bench.against.revisions"
+    if options.stages:
+        return "tests.bench.stages.rounds"
     curves = options.growth or options.rates is not None
     return "tests.bench.growth.curves" if curves else "tests.bench.rounds"
 

@@ -30,8 +30,11 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.
     """Return the options; the attribute `steps` is FULL or QUICK."""
     parser = _parser(description)
     options = parser.parse_args(arguments)
-    if options.against and (options.growth or options.rates is not None):
-        parser.error("--against measures delay and backlog only: leave out --rates and --growth.")
+    curves = options.growth or options.rates is not None
+    if options.against and (curves or options.stages):
+        parser.error("--against measures only delay and backlog; remove the other parts.")
+    if options.stages and curves:
+        parser.error("--stages cannot be combined with --rates or --growth.")
     if options.quick:
         parser.set_defaults(**_QUICK)
         options = parser.parse_args(arguments)
@@ -96,6 +99,12 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "and the delay with 1 to 5 collections, a save with 1 thousand to 1 million stories "
         "(default of PARTS: consumers,collections,stories); with PARTS=backlog, the backlog of "
         "10 thousand to 1 million changes; can be combined with --rates",
+    )
+    add(
+        "--stages",
+        action="store_true",
+        help="measure only where our time goes: the stages of a change from its commit until it is "
+        "visible in MongoDB, and the statements of a captured save without Django",
     )
     add(
         "--json",

@@ -35,6 +35,9 @@ def test_a_trial_is_small_and_keeps_given_values() -> None:
     [
         ["--against", "HEAD", "--growth"],
         ["--against", "HEAD", "--rates"],
+        ["--against", "HEAD", "--stages"],
+        ["--stages", "--rates"],
+        ["--stages", "--growth", "stories"],
         ["--growth", "pages"],
         ["--rates", "50,0"],
         ["--rates", "fast"],
@@ -51,5 +54,13 @@ def test_help_explains_each_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--help"], None)
     text = capsys.readouterr().out
-    for name in ("--against REV", "--rates", "--growth", "--json FILE", "--quick", "--changes"):
+    for name in (
+        "--against REV",
+        "--rates",
+        "--growth",
+        "--stages",
+        "--json FILE",
+        "--quick",
+        "--changes",
+    ):
         assert name in text

@@ -32,11 +32,14 @@ class LeaseRow:
 
     def __init__(self, using: str) -> None:
         self._using = using
+        self._stored_mark = 0
+        """The last mark that this object has stored or read."""
 
     def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
         """Take the lease, or renew the lease `held` and store its mark.
 
-        Return None while another relay has the lease.
+        Return None while another relay has the lease. If the stored mark was reset or restored in
+        the meantime, `held` is not renewed: the lease is taken again, with the lower mark.
         """
         with retryable_errors(self._using):
             row = self._lease()
@@ -45,13 +48,19 @@ class LeaseRow:
                 # relay that renewed this lease would keep its old mark, which is too high for the
                 # restored ids.
                 ours = row.filter(leases.unexpired(), token=held.token)
+                # Whoever begins a new epoch resets the mark, because the ids may restart.
+                ours = ours.filter(mark__gte=min(held.mark, self._stored_mark))
                 if leases.renew(ours, owner, seconds, mark=held.mark):
+                    self._stored_mark = held.mark
                     return held
             taken = leases.take(row, owner, seconds, token=F("token") + 1)
             if not taken and not self._create_lease(owner, seconds):
                 return None
             found = row.filter(owner=owner).values_list("token", "mark").first()
-            return Lease(token=found[0], mark=found[1]) if found else None
+            if found is None:
+                return None
+            self._stored_mark = found[1]
+            return Lease(token=found[0], mark=found[1])
 
     def drop_lease(self, owner: str) -> None:
         """Release the lease, so that a standby need not wait until it expires."""

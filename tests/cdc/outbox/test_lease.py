@@ -8,6 +8,7 @@ import pytest
 
 from cdc.models import RelayLease
 from cdc.outbox.lease import Lease, LeaseRow
+from cdc.outbox.table import begin_epoch
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 LONG = 600.0
@@ -72,6 +73,29 @@ def test_a_lease_of_ones_own_that_is_taken_again_has_the_next_token(lease: Lease
 
     assert lease.take_lease("a", LONG) == Lease(token=first.token + 1, mark=7)
     assert RelayLease.objects.get().token == first.token + 1
+
+
+def test_a_lease_whose_mark_was_reset_is_not_renewed(lease: LeaseRow) -> None:
+    """Otherwise, the old mark would hide the rows of a table whose ids restarted."""
+    first = lease.take_lease("a", LONG)
+    assert first is not None
+    lease.take_lease("a", LONG, replace(first, mark=500))
+    begin_epoch(1, using="default")
+
+    assert lease.take_lease("a", LONG, replace(first, mark=500)) == Lease(
+        token=first.token + 1, mark=0
+    )
+    assert RelayLease.objects.get().mark == 0
+
+
+def test_a_relay_that_has_started_over_keeps_its_lease(lease: LeaseRow) -> None:
+    first = lease.take_lease("a", LONG)
+    assert first is not None
+    lease.take_lease("a", LONG, replace(first, mark=500))
+    begin_epoch(1, using="default")
+
+    assert lease.take_lease("a", LONG, replace(first, mark=0)) == replace(first, mark=0)
+    assert lease.take_lease("a", LONG, replace(first, mark=7)) == replace(first, mark=7)
 
 
 @pytest.mark.parametrize("lost", ["expired", "released"])

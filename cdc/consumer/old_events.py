@@ -7,11 +7,14 @@ from cdc.mongo.plan import Delivered, Identity, RowKey, newest_by_row
 from cdc.runtime.loop import Clock
 
 _DAY_SECONDS = 86_400
-_CLOCK_SKEW_SECONDS = 3_600
+_HOUR_SECONDS = 3_600
 """The tolerated difference between the clocks of two machines.
 
 If the clocks differ by more, a deleted row could reappear.
 """
+_CLOCK_SKEW_SECONDS = 2 * _HOUR_SECONDS
+"""Two differences add up: the consumer's clock dates the delete marker, and MongoDB's clock expires
+it; the application's clock dates the event, and the consumer's clock decides whether it is old."""
 
 
 class Rows(Protocol):

@@ -10,8 +10,9 @@ from tests.support.builders import TABLE, change, delivered
 
 DAYS = 7
 NOW = FakeClock(now=1_800_000_000)
-MARKERS_EXPIRE_MS = (NOW.now - DAYS * 86_400 + 3_600) * 1000
-"""Events from before this time are looked up. It allows for clocks that differ by an hour."""
+MARKERS_EXPIRE_MS = (NOW.now - DAYS * 86_400 + 7_200) * 1000
+"""Events from before this time are looked up. It allows for clocks that differ by an hour: those of
+the consumer and MongoDB, and those of the application and the consumer."""
 
 
 def at(event: ChangeEvent, ts_ms: float) -> ChangeEvent:
@@ -26,6 +27,18 @@ def deleted_rows(*events: ChangeEvent) -> frozenset[tuple[str, int | str]]:
 def test_the_deleted_rows_of_old_events_are_found() -> None:
     old = [at(change("c", key, key), MARKERS_EXPIRE_MS - 1) for key in (1, 2)]
     assert deleted_rows(*old) == {(TABLE, 1)}
+
+
+def test_an_event_is_looked_up_before_a_slow_consumers_marker_expires() -> None:
+    """The consumer's clock is an hour behind the clocks of MongoDB and the application."""
+    slow = FakeClock(now=NOW.now - 3_600)
+    expires_at = slow.now + DAYS * 86_400  # by MongoDB's clock
+    event = at(change("c", 1, 1), NOW.now * 1000)
+    when_it_expires = FakeClock(now=expires_at - 3_600 + 1)
+
+    old = OldEvents(MemoryRows(deleted={1}), when_it_expires, DAYS)
+
+    assert old.deleted_rows([delivered(event)]) == {(TABLE, 1)}
 
 
 def test_a_young_event_is_not_looked_up() -> None:

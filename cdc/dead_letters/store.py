@@ -69,13 +69,13 @@ class RejectedRowStore:
     def __init__(self, using: str) -> None:
         self._using = using
 
-    def store(self, row: OutboxRecord, sent: Outgoing, reason: str) -> None:
-        """Store a row once, with the message that was sent for it."""
+    def store(self, row: OutboxRecord, epoch: int, sent: Outgoing, reason: str) -> None:
+        """Store a row once, with the message that was sent for it in this epoch."""
         letter = DeadLetter(
             group=RELAY_GROUP,
             topic=row.topic,
             # In a different epoch, the same id belongs to a different row.
-            topic_id=str(row.epoch or ""),
+            topic_id=str(epoch or ""),
             partition=-1,
             offset=row.id,
             table=row.table,

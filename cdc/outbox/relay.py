@@ -51,8 +51,8 @@ class Outbox(Ids, Rows, Protocol):
 class DeadLetters(Protocol):
     """Stores the rows that Kafka rejects permanently."""
 
-    def store(self, row: OutboxRecord, sent: Outgoing, reason: str) -> None:
-        """Store a row once, with the message that was sent; raise Retryable on an error."""
+    def store(self, row: OutboxRecord, epoch: int, sent: Outgoing, reason: str) -> None:
+        """Store a row once, with the message sent in this epoch; raise Retryable on an error."""
 
 
 class Guard(Protocol):
@@ -146,8 +146,7 @@ class Relay:
 
         In a new epoch, the relay reads the outbox from the first row again.
         """
-        token = self._token
-        guard = self._guard
+        token, guard = self._token, self._guard
         if guard is not None and guard.check(token, self._keep_waiting, at_once=at_once):
             self.start_over(0)
         return self._hold_lease() and self._token == token
@@ -276,7 +275,7 @@ class Relay:
             raise Retryable("The batch was abandoned: its rows stay in the outbox.")
         reasons = self._publisher.publish([record], self._keep_waiting)
         if reasons:
-            self._dead_letters.store(row, record, reasons[0])
+            self._dead_letters.store(row, _version(row, self._guard).epoch, record, reasons[0])
             telemetry.log(_log, logging.ERROR, telemetry.OUTBOX_REJECTED, id=row.id, key=row.key)
 
     def _keep_waiting(self) -> bool:
@@ -291,8 +290,11 @@ def _outgoing(
     owners: list[int] = []
     connector = cdc_settings().connector
     for index, row in enumerate(rows):
-        version = guard.version_of(row) if guard else Version(row.epoch, row.id)
-        for record in encode(row, version, connector):
+        for record in encode(row, _version(row, guard), connector):
             records.append(record)
             owners.append(index)
     return records, owners
+
+
+def _version(row: OutboxRecord, guard: Guard | None) -> Version:
+    return guard.version_of(row) if guard else Version(row.epoch, row.id)

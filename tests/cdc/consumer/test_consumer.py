@@ -377,6 +377,22 @@ def test_a_document_that_the_replica_rejects_is_found_among_good_ones() -> None:
     assert list(feed.letters.kept.values()) == ["no threes"]
 
 
+def test_a_rejected_message_that_cannot_be_stored_stays_after_the_position() -> None:
+    class Refusing(MemoryReplica):
+        def before(self, batch: Sequence[Delivered]) -> None:
+            if batch:
+                raise Rejected("nothing")
+
+    feed = Feed(Refusing)
+    feed.letters.full = True
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+
+    with pytest.raises(Fatal):
+        feed.drain()
+
+    assert not any(feed.store.positions.values())
+
+
 def test_a_consumer_that_lost_its_partition_writes_nothing_and_takes_it_over_again() -> None:
     feed = Feed()
     feed.drain()

@@ -68,8 +68,8 @@ def test_a_rejected_row_is_stored_once_as_it_was_sent() -> None:
     sent = Outgoing(topic=rejected.topic, key=key, value=value, headers=(), timestamp_ms=1)
     store = RejectedRowStore("default")
 
-    store.store(rejected, sent, "too large")
-    store.store(rejected, sent, "too large")
+    store.store(rejected, 7, sent, "too large")
+    store.store(rejected, 7, sent, "too large")
 
     letter = DeadLetter.objects.get()
     assert (letter.group, letter.offset, letter.reason) == (RELAY_GROUP, 5, "too large")
@@ -81,7 +81,7 @@ def test_a_rejected_row_of_another_epoch_is_another_letter() -> None:
     store = RejectedRowStore("default")
     sent = Outgoing(topic="t", key=b"k", value=b"v", headers=(), timestamp_ms=1)
     for epoch in (7, 8, 7):
-        store.store(OutboxRecord(id=5, epoch=epoch, topic="t", table="x"), sent, "too large")
+        store.store(OutboxRecord(id=5, topic="t", table="x"), epoch, sent, "too large")
 
     assert DeadLetter.objects.count() == 2
 

@@ -152,6 +152,22 @@ def test_a_rejected_row_does_not_delay_the_others() -> None:
     assert not OutboxRecord.objects.exists()
 
 
+def test_a_rejected_row_that_cannot_be_stored_stays_in_the_outbox() -> None:
+    class Full:
+        def store(self, row: OutboxRecord, epoch: int, sent: Outgoing, reason: str) -> None:
+            raise Retryable("no room")
+
+    Story.objects.create(title="large", href="http://example.org/", description="x" * 5000)
+    worker = relay(MemoryBroker(largest=4000))
+    worker._dead_letters = Full()
+
+    for _ in range(2):
+        with pytest.raises(Retryable, match="no room"):
+            worker.run_once()
+
+    assert OutboxRecord.objects.count() == 1
+
+
 def test_a_second_relay_stands_by_and_takes_over_when_the_lease_expires() -> None:
     broker, clock = MemoryBroker(), FakeClock()
     first, second = relay(broker, "a", clock), relay(broker, "b", clock)
@@ -1109,6 +1125,17 @@ def test_the_guard_says_in_which_epoch_a_row_is_published() -> None:
     assert versions(broker) == [(row.epoch + 1_000, row.id)]
     envelope = orjson.loads(record.value or b"")
     assert orjson.loads(envelope["source"]["sequence"]) == [str(row.epoch + 1_000), str(row.id)]
+
+
+def test_a_rejected_row_is_stored_with_the_epoch_in_which_it_was_sent() -> None:
+    """A letter of an earlier epoch may be about another row with the same id."""
+    story()
+    row = OutboxRecord.objects.get()
+
+    relay(MemoryBroker(largest=10), guard=Renumbering(lambda: None)).run_once()
+
+    letter = DeadLetter.objects.get()
+    assert (letter.topic_id, letter.offset) == (str(row.epoch + 1_000), row.id)
 
 
 def test_a_message_names_the_feed_that_sent_it() -> None:

@@ -48,7 +48,7 @@ class LeaseRow:
                 # relay that renewed this lease would keep its old mark, which is too high for the
                 # restored ids.
                 ours = row.filter(leases.unexpired(), token=held.token)
-                # Whoever begins a new epoch resets the mark, because the ids may restart.
+                # A new epoch resets the mark, because the ids may restart.
                 ours = ours.filter(mark__gte=min(held.mark, self._stored_mark))
                 if leases.renew(ours, owner, seconds, mark=held.mark):
                     self._stored_mark = held.mark

@@ -751,7 +751,7 @@ def test_twenty_changes_per_second_are_drawn_in_batches(
     between = [after - before for before, after in pairwise(redraws)]
     # The page needs several frames to draw a batch of more than twelve changes.
     assert sum(gap > 100 for gap in between) * 450 <= redraws[-1] - redraws[0]
-    assert all(after - before >= 4_900 for before, after in pairwise(sentences))
+    assert all(after - before > 4_500 for before, after in pairwise(sentences))
     assert sentences
     record_property("longest_task_ms", page.evaluate("window.longest"))
     regions = page.locator(REGIONS).evaluate_all("(all) => all.map((each) => each.id)")

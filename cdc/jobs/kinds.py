@@ -3,7 +3,10 @@
 A snapshot or a reconciliation runs the same code as the command.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS
 
@@ -54,12 +57,11 @@ def snapshot(context: JobContext) -> list[str] | None:
     """Send the rows that the job's arguments select."""
     run = _snapshot_run(context)
     selected = selections(context.arguments["model"], context.arguments["where"])
-    lines = run.send(selected, rate=context.arguments.get("rate", 0), restart=False)
-    if not run.interrupted:
-        return [*lines, run.incomplete] if run.incomplete else lines
-    if context.cancelled:
-        run.discard_checkpoints(selected)
-    return None
+    with _discarding(context, partial(run.discard_checkpoints, selected)):
+        lines = run.send(selected, rate=context.arguments.get("rate", 0), restart=False)
+    if run.interrupted:
+        return None
+    return [*lines, run.incomplete] if run.incomplete else lines
 
 
 def reconcile(context: JobContext) -> list[str] | None:
@@ -109,12 +111,19 @@ def _reconcile(context: JobContext, *, repair: bool) -> list[str] | None:
         task=_checkpoint_name(context),
         bar=context.bar,
     )
-    result = reconciler.run(restart=False)
-    if result is not None:
-        return result.lines()
-    if context.cancelled:
-        reconciler.discard_checkpoints()
-    return None
+    with _discarding(context, reconciler.discard_checkpoints):
+        result = reconciler.run(restart=False)
+    return None if result is None else result.lines()
+
+
+@contextmanager
+def _discarding(context: JobContext, discard: Callable[[], None]) -> Iterator[None]:
+    """Delete the checkpoints of the job if it was cancelled, even if a service is unavailable."""
+    try:
+        yield
+    finally:
+        if context.cancelled:
+            discard()
 
 
 def _checkpoint_name(context: JobContext) -> str:

@@ -97,8 +97,9 @@ JobFunction = Callable[[JobContext], list[str] | None]
 """Does the remaining work of a job.
 
 The function returns the lines of the result, or None if the job was stopped early. After Retryable
-or Django's database Error, the job is run again later. After any other CdcError, the job has
-failed. An exception of another kind ends the process, which counts as a crash of the job.
+or Django's database Error, the job is run again later. But if the job was cancelled, Retryable ends
+it. After any other CdcError, the job has failed. An exception of another kind ends the process,
+which counts as a crash of the job.
 """
 
 
@@ -143,9 +144,10 @@ class JobRunner:
                 result = function(context)
         except Retryable as error:
             context.say(str(error))
-            job.said = context.said
-            self._jobs.give_back(job)
-            raise
+            self._end(context, JobState.CANCELLED, None)
+            # A cancelled job must not wait for the service to return.
+            if not context.cancelled:
+                raise
         except CdcError as error:
             self._end(context, JobState.FAILED, [str(error)])
         else:

@@ -189,6 +189,21 @@ def test_a_retryable_error_runs_the_job_again_and_any_other_fails_it() -> None:
     assert (job.state, job.result) == (JobState.FAILED, "There is no such model.")
 
 
+def test_a_cancelled_job_does_not_wait_for_a_service_to_return() -> None:
+    """It would block the next job of its kind for as long as the service is unavailable."""
+    ask()
+
+    def away(context: JobContext) -> list[str]:
+        JOBS.cancel(context.job, "enough")
+        context.renew()
+        raise Retryable("MongoDB is down.")
+
+    job = run(away)
+    assert (job.state, job.said) == (JobState.CANCELLED, "MongoDB is down.")
+    assert job.result == "The job was cancelled before it was finished."
+    ask()
+
+
 def test_a_job_function_stops_when_the_lease_is_lost() -> None:
     ask()
     job = JOBS.claim("one")

@@ -18,8 +18,12 @@ from cdc.runtime import telemetry
 from cdc.runtime.database import DatabaseNow
 from cdc.runtime.loop import Clock
 
-STALE_SECONDS = 30.0
-"""A row that has not been updated for this long is ignored, because its process was killed."""
+STALE_SECONDS = 90.0
+"""A row that has not been updated for this long is ignored, because its process was killed.
+
+This is longer than the longest attempt between two errors: a reconciliation waits up to 30 s for
+the relay, and then up to 30 s for the consumers.
+"""
 _WRITE_SECONDS = 1.0
 _BACKOFF_FACTOR = 10
 _QUIET_SECONDS = 5.0

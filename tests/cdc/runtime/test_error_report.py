@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from cdc.errors import Fatal, Retryable
 from cdc.models import DaemonError
+from cdc.resync.barrier import PATIENCE_SECONDS
 from cdc.runtime import telemetry
 from cdc.runtime.database import DatabaseNow
 from cdc.runtime.error_report import ErrorReport
@@ -136,15 +137,24 @@ def test_a_process_waits_rarely_for_an_unresponsive_database(clock: FakeClock) -
 def test_the_error_of_a_killed_process_is_ignored_and_later_deleted(clock: FakeClock) -> None:
     fail(report(clock, "relay killed"))
     rows = DaemonError.objects.filter(process="relay killed")
-    rows.update(last_at=DatabaseNow() - timedelta(seconds=29))
+    rows.update(last_at=DatabaseNow() - timedelta(seconds=89))
     assert len(troubles()) == 1
-    rows.update(last_at=DatabaseNow() - timedelta(seconds=31))
+    rows.update(last_at=DatabaseNow() - timedelta(seconds=91))
     assert troubles() == ()
     rows.update(last_at=DatabaseNow() - timedelta(days=1, seconds=1))
 
     fail(report(clock, "relay b"))
 
     assert [each.process for each in DaemonError.objects.all()] == ["relay b"]
+
+
+def test_an_error_is_shown_while_the_next_attempt_waits_at_the_barrier(clock: FakeClock) -> None:
+    """Otherwise, it would disappear from the status in each attempt, and reset the alerts."""
+    fail(report(clock, "jobs a"))
+    longest = timedelta(seconds=2 * PATIENCE_SECONDS + 15)
+    DaemonError.objects.update(last_at=DatabaseNow() - longest)
+
+    assert [each.process for each in troubles()] == ["jobs a"]
 
 
 def test_each_process_has_its_own_error_and_the_longest_is_first(clock: FakeClock) -> None:

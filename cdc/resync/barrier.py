@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from django.db.models import Max
 
 from cdc.conf import CdcSettings
-from cdc.errors import Retryable
+from cdc.errors import CdcError, Retryable
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.models import ConsumerPause, OutboxRecord
@@ -23,6 +23,10 @@ _NO_CONSUMER = (
 _PAUSED = "The consumers are paused: resume them on the Pipeline page"
 
 
+class WaitStopped(CdcError):
+    """The run was stopped while it waited at the barrier."""
+
+
 class Barrier:
     """Waits until the outbox has drained, and then until the consumer has caught up."""
 
@@ -34,6 +38,7 @@ class Barrier:
         *,
         using: str,
         patience: float = PATIENCE_SECONDS,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """`wait` raises Retryable after `patience` seconds without progress."""
         self._topic_names = topics
@@ -44,12 +49,16 @@ class Barrier:
         self._rows = OutboxRecord.objects.using(using)
         self._pauses = ConsumerPause.objects.using(using).filter(group=settings.group)
         self._patience = patience
+        self._stopped = stopped
 
     def wait(self) -> None:
         """Wait until the replica has applied every change that was committed before the call.
 
+        It has then also applied every message that Kafka contained, even if a restored database has
+        lost the change.
+
         Raise Retryable if the relay or the consumer makes no progress. The message says which of
-        the two.
+        the two. Raise WaitStopped if `stopped` returns True.
         """
         highest = self._rows.aggregate(highest=Max("id"))["highest"] or 0
         self._until_none(lambda: self._rows.filter(id__lte=highest).count(), lambda: _NO_RELAY)
@@ -96,6 +105,8 @@ class Barrier:
         waiting = fewest = count()
         since = self._clock.monotonic()
         while waiting:
+            if self._stopped():
+                raise WaitStopped("The run was stopped while it waited at the barrier.")
             if self._clock.monotonic() - since > self._patience:
                 raise Retryable(f"Changes queued: {waiting}. {problem()}.")
             self._clock.sleep(_POLL_SECONDS)

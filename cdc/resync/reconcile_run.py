@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +20,7 @@ from cdc.outbox.table import current_epoch
 from cdc.printable import counted
 from cdc.progress import Bar, Say, progress
 from cdc.registry import Capture, registry
-from cdc.resync.barrier import Barrier
+from cdc.resync.barrier import Barrier, WaitStopped
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
 from cdc.resync.orphans import Orphans
@@ -118,7 +119,7 @@ class Reconciler:
         self._clock = clock or SystemClock()
         settings = cdc_settings()
         topics = sorted({capture.topic for capture in registry})
-        self._barrier = Barrier(settings, topics, self._clock, using=using)
+        self._barrier = Barrier(settings, topics, self._clock, using=using, stopped=stopped)
         client = connect(settings)
         self._reader = ReplicaReader(client, settings)
         self._positions = Positions(client, settings)
@@ -131,8 +132,16 @@ class Reconciler:
         run resumes at the checkpoint of an earlier run, unless the earlier comparisons may be wrong
         by now; with `restart`, the run starts from the beginning.
         """
+        with suppress(WaitStopped):
+            return self._run(restart)
+        return None
+
+    def _run(self, restart: bool) -> Result | None:
         began = self._clock.monotonic()
         epoch = current_epoch(using=self._using)
+        # Kafka may still contain changes that a restored database has lost. If they were applied
+        # after their rows had been compared, documents would differ again.
+        self._barrier.wait()
         self._last_run = _last_run(self._using)
         if restart:
             self.discard_checkpoints()

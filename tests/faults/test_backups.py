@@ -1,7 +1,9 @@
 """The steps of docs/backup.md: under traffic, stores are replaced with older backups."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from pymongo import MongoClient
 from pytest_django.plugin import DjangoDbBlocker
 
-from cdc.models import Job, OutboxRecord
+from cdc.models import Job, JobState, OutboxRecord
 from cdc.outbox import table as outbox
 from cdc.status.findings import State
 from stories.models import Story
@@ -24,6 +26,8 @@ from tests.support.mongodb import OwnMongod, running
 
 # A backup of SQLite is a copy of a file: see tests/acceptance/test_ids_reused.py.
 pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.row_locks]
+_KEYS = count(10_000, 1000)
+"""Keys that no test assigns otherwise: the database continues after the highest key."""
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,18 @@ def replace_mongodb(site: Site, mongod: OwnMongod, copy: MongoCopy | None) -> No
         replace_data(mongod, None) if copy is None else copy.restore(mongod)
 
 
+def create_and_publish(site: Site, title: str) -> Story:
+    """Create a story that the writers do not touch. No outbox row of it remains in a dump."""
+    story = Story.objects.create(pk=next(_KEYS), title=title, href="http://a.example/")
+    site.crew.wait_until_equal()
+    wait_until_published()
+    return story
+
+
+def wait_until_published() -> None:
+    wait_until(lambda: not OutboxRecord.objects.exists(), "the changes are in Kafka")
+
+
 def change_and_apply(site: Site, story: Story) -> None:
     """Make a change that only a repair can undo, because the writers do not touch this story."""
     story.title = "lost"
@@ -85,7 +101,8 @@ def change_and_apply(site: Site, story: Story) -> None:
 
 @pytest.mark.database
 def test_the_database_is_restored_to_an_earlier_moment(site: Site) -> None:
-    story = Story.objects.create(pk=2000, title="kept", href="http://a.example/")
+    with site.traffic.paused():
+        story = create_and_publish(site, "kept")
     before, dump = epoch(), SqlDump(lambda: site.write(20))
     change_and_apply(site, story)
     site.write()
@@ -96,6 +113,29 @@ def test_the_database_is_restored_to_an_earlier_moment(site: Site) -> None:
 
     assert epoch() > before
     assert "no differences remain" in Job.objects.latest("id").result
+
+
+def test_the_repair_waits_for_the_lost_changes_that_kafka_still_contains(site: Site) -> None:
+    """The consumer applies a lost change after the repair has begun."""
+    with site.traffic.paused():
+        story = create_and_publish(site, "kept")
+        dump = SqlDump()
+        site.stop(site.consumer)
+        story.title = "lost"
+        story.save()
+        wait_until_published()
+        site.stop(site.relay, site.jobs)
+        dump.restore()
+        site.run("new_epoch", "--force")
+        site.start(site.relay, site.jobs)
+        wait_until(lambda: Job.objects.latest("id").state != JobState.WAITING, "the repair begins")
+        time.sleep(3)
+        assert Job.objects.latest("id").state == JobState.RUNNING
+        site.wait_for(State.NOT_VERIFIED, "is repairing the replica")
+        site.start(site.consumer)
+        site.crew.wait_until_equal()
+    site.end()
+    assert "1 key repaired: no differences remain" in Job.objects.latest("id").result
 
 
 def test_a_dump_may_contain_higher_ids_than_its_rows_need(site: Site) -> None:
@@ -254,5 +294,5 @@ def test_an_empty_mongodb_is_filled_by_a_snapshot(site: Site, mongod: OwnMongod)
 def delete_published(site: Site) -> None:
     """Delete all records of the topic, as Kafka's retention would."""
     with site.traffic.paused():
-        wait_until(lambda: not OutboxRecord.objects.exists(), "the changes are in Kafka")
+        wait_until_published()
         delete_records(site.settings, bounds(site.settings))

@@ -70,7 +70,7 @@ class World(Bars):
         self.positions = Positions(connect(settings), settings)
         self.positions.move(self.source, 2, "a test")
         self.columns = DocumentColumns(connect(settings), settings)
-        self.clock = Relay(self)
+        self.clock: Relay = Relay(self)
         self.said: list[str] = []
 
     def store(self) -> None:
@@ -212,6 +212,48 @@ def test_a_consumer_that_is_behind_is_waited_for(world: World) -> None:
     with pytest.raises(Retryable, match=r"Changes queued: 2\. The consumer is not catching up"):
         world.run()
 
+    assert not ReconcileRun.objects.exists()
+
+
+class Backlog(Relay):
+    """A pipeline that applies an old change when the barrier looks again."""
+
+    def sleep(self, seconds: float) -> None:
+        if self.world.positions.all()[self.world.source] == 0:
+            edit(self.world)
+            self.world.positions.move(self.world.source, 2, "a test")
+        super().sleep(seconds)
+
+
+def test_the_changes_that_kafka_contains_are_applied_before_the_comparison(world: World) -> None:
+    """After a restore of the database, Kafka may contain changes that the database has lost."""
+    world.positions.move(world.source, 0, "a test")
+    world.clock = Backlog(world)
+
+    result = world.run(repair=True)
+
+    assert (result.equal, result.different, result.tables[0].repaired) == (True, 1, 1)
+    assert world.run().different == 0
+
+
+def test_a_resumed_run_waits_for_the_changes_that_kafka_contains(world: World) -> None:
+    world.stop_after(2)
+    world.positions.move(world.source, 0, "a test")
+
+    with pytest.raises(Retryable, match=r"Changes queued: 2\. The consumer is not catching up"):
+        world.run()
+
+    world.positions.move(world.source, 2, "a test")
+    assert world.run().equal
+    assert world.said == ["Resuming stories_story: 2 rows compared so far."]
+
+
+def test_a_run_that_is_stopped_while_it_waits_has_no_result(world: World) -> None:
+    world.positions.move(world.source, 0, "a test")
+
+    assert world.reconciler(stopped=lambda: True).run(restart=False) is None
+
+    assert world.clock.now == NOW
     assert not ReconcileRun.objects.exists()
 
 

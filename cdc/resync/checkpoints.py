@@ -9,6 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from cdc.models import Checkpoint
+from cdc.mongo.replica_mark import ReplicaMark
 from cdc.outbox.table import current_epoch
 
 State = Mapping[str, Any]
@@ -24,12 +25,22 @@ class CheckpointStore:
     """
 
     def __init__(
-        self, task: str, arguments: State, *, using: str, last_run: int | None = None
+        self,
+        task: str,
+        arguments: State,
+        *,
+        using: str,
+        last_run: int | None = None,
+        mark: ReplicaMark | None = None,
     ) -> None:
-        """`last_run` is the id of the newest finished reconciliation; None for a snapshot."""
+        """`last_run` is the id of the newest finished reconciliation.
+
+        `last_run` and `mark` are None for a snapshot, which does not rely on MongoDB.
+        """
         text = json.dumps(arguments, sort_keys=True)
         self._name = f"{task} {hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._rows = Checkpoint.objects.using(using)
+        self._mark = mark
         self._basis = {"epoch": current_epoch(using=using), "last_run": last_run}
 
     def load(self) -> dict[str, Any] | None:
@@ -41,7 +52,9 @@ class CheckpointStore:
 
     def save(self, state: State) -> None:
         """Save the state, in the caller's transaction if there is one."""
-        text = json.dumps({**state, "basis": self._basis})
+        # MongoDB is written first, so its count is lower than this one only after a restore.
+        basis = {**self._basis, "mark": self._mark.advance() if self._mark else None}
+        text = json.dumps({**state, "basis": basis})
         self._rows.update_or_create(name=self._name, defaults={"state": text})
 
     def remove(self) -> None:
@@ -65,4 +78,6 @@ class CheckpointStore:
             return "another reconciliation has finished since"
         if timezone.now() - found.updated_at > _OLDEST:
             return "it was stopped more than a day ago"
+        if self._mark and not self._mark.reached(basis.get("mark") or 0):
+            return "MongoDB was restored or replaced since"
         return ""

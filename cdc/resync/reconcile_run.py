@@ -16,6 +16,7 @@ from cdc.mongo.client import connect
 from cdc.mongo.columns import DocumentColumns, Recorded
 from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
+from cdc.mongo.replica_mark import ReplicaMark
 from cdc.outbox.table import current_epoch
 from cdc.printable import counted
 from cdc.progress import Bar, Say, progress
@@ -117,13 +118,14 @@ class Reconciler:
         self._using = using
         self._last_run: int | None = None
         self._clock = clock or SystemClock()
-        settings = cdc_settings()
+        settings = self._settings = cdc_settings()
         topics = sorted({capture.topic for capture in registry})
         self._barrier = Barrier(settings, topics, self._clock, using=using, stopped=stopped)
         client = connect(settings)
         self._reader = ReplicaReader(client, settings)
         self._positions = Positions(client, settings)
         self._columns = DocumentColumns(client, settings)
+        self._mark = ReplicaMark(client, settings, self._clock)
 
     def run(self, *, restart: bool) -> Result | None:
         """Compare, repair if requested, and store the result; return None if the run was stopped.
@@ -193,8 +195,12 @@ class Reconciler:
             "table": capture.table,
             "collections": capture.collections,
             "repair": self._repair,
+            "group": self._settings.group,
+            "mongodb_database": self._settings.mongodb_database,
         }
-        return CheckpointStore(self._task, arguments, using=self._using, last_run=self._last_run)
+        return CheckpointStore(
+            self._task, arguments, using=self._using, last_run=self._last_run, mark=self._mark
+        )
 
     def _discard_outdated(self) -> None:
         for capture in registry:

@@ -14,6 +14,7 @@ from cdc.errors import Retryable
 from cdc.models import Checkpoint, OutboxRecord, ReconcileRun
 from cdc.mongo.client import connect, database, position_id
 from cdc.mongo.columns import DocumentColumns
+from cdc.mongo.plan import Document
 from cdc.mongo.positions import Positions
 from cdc.outbox import table
 from cdc.registry import Capture, registry
@@ -83,6 +84,17 @@ class World(Bars):
         for name in self.captures[0].collections:
             replicas = database(connect(self.settings), self.settings)
             assert replicas[name].delete_one({"_id": key}).deleted_count
+
+    def backup(self) -> dict[str, list[Document]]:
+        replicas = database(connect(self.settings), self.settings)
+        return {name: list(replicas[name].find()) for name in replicas.list_collection_names()}
+
+    def restore(self, backup: Mapping[str, list[Document]]) -> None:
+        replicas = database(connect(self.settings), self.settings)
+        for name in replicas.list_collection_names():
+            replicas[name].delete_many({})
+            if backup.get(name):
+                replicas[name].insert_many(backup[name])
 
     def open_gap(self) -> None:
         database(connect(self.settings), self.settings)[
@@ -322,6 +334,38 @@ def test_a_run_does_not_report_a_difference_that_another_run_repaired(world: Wor
     result = world.run()
 
     assert (result.equal, result.different) == (True, 0)
+
+
+def test_a_run_does_not_skip_a_row_that_it_compared_before_mongodb_was_restored(
+    world: World,
+) -> None:
+    """The positions do not show the restore, because the consumers have caught up since."""
+    world.stop_after(2)
+    world.damage(0)
+    world.damage(1)
+    backup = world.backup()
+    world.stop_after(4, repair=True)
+    world.restore(backup)
+
+    result = world.run(repair=True)
+
+    assert world.said[-1] == (
+        "stories_story: the stopped run is not resumed, because MongoDB was restored or replaced "
+        "since."
+    )
+    assert (result.equal, result.tables[0].repaired) == (True, 2)
+    assert world.run(restart=True).different == 0
+
+
+@pytest.mark.parametrize("changed", [{"group": "other"}, {"mongodb_database": "other"}])
+def test_a_run_of_another_group_or_replica_does_not_resume(
+    world: World, changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.stop_after(2)
+    other = replace(world.settings, **changed)
+    monkeypatch.setattr(module, "cdc_settings", lambda: other)
+
+    assert all(world.reconciler()._checkpoint(each).load() is None for each in world.captures)
 
 
 def another_epoch(world: World) -> None:

@@ -36,8 +36,8 @@ from cdc.registry import topic_names
 from cdc.resync.selection import selections, visible_conditions
 from cdc.status.facts import PartitionLag, TableCount
 from cdc.status.findings import Part, State
-from cdc.status.findings import outage as outage_verdict
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
+from cdc.status.outage import outage as outage_verdict
 from cdc.status.probes import ServiceProbes
 from cdc.status.reader import StatusReader
 from cdc.status.row_trace import trace_row

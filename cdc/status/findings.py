@@ -17,6 +17,7 @@ from django.utils.text import capfirst
 from cdc.printable import counted
 from cdc.status.facts import ChangedColumns, Paused, Trouble
 from cdc.status.observed import PATIENCE_SECONDS, Observed
+from cdc.status.outage import outage
 
 
 class State(StrEnum):
@@ -70,26 +71,11 @@ def findings(seen: Observed) -> tuple[Finding, ...]:
 
 
 _START_CONSUMER = "start `manage.py consume_and_save_to_mongodb`"
-OUTAGE_REMEDY = "Run `manage.py doctor` to find the cause."
-
-
-def outage(
-    services: Sequence[str], queued: str, seconds: float = 0.0, *, remedy: str = OUTAGE_REMEDY
-) -> str:
-    """Return the message about services that do not respond.
-
-    `services` and `queued` are empty if they are not known. `seconds` is how long it lasts.
-    """
-    names = " and ".join(services) or "a service"
-    verb = "are" if len(services) > 1 else "is"
-    state = f"unreachable for {seconds:.0f} s" if seconds >= 1 else f"{verb} not responding"
-    changes = f"{queued.capitalize()}, none lost" if queued else "No saved change is lost"
-    return f"{capfirst(names)} {state}. {changes}. {remedy}"
 
 
 def _unreachable(seen: Observed) -> Iterator[Finding]:
     if seen.problems:
-        text = outage(seen.unreachable, seen.queued)
+        text = outage(seen.unreachable, seen.queued, none_lost=seen.none_lost)
         yield Finding(state=State.UNREACHABLE, text=text, parts=())
 
 

@@ -80,13 +80,19 @@ class Lags:
         )
 
     def after_commits(self) -> int:
-        """Count the records after the offsets committed in Kafka, which may be a second old."""
+        """Count the records after the offsets committed in Kafka, which may be a second old.
+
+        If an offset is not in its partition, because Kafka has lost records or the topic was
+        recreated, all records of the partition count.
+        """
         sources = self._sources()
         committed = self._watermarks.committed(sources)
         marks = {source: self._watermarks.of(source) for source in sources}
-        return sum(
-            max(end - committed.get(source, first), 0) for source, (first, end) in marks.items()
-        )
+        counted = 0
+        for source, (first, end) in marks.items():
+            position = committed.get(source, first)
+            counted += end - (position if first <= position <= end else first)
+        return counted
 
     def published_since(self, lags: Iterable[PartitionLag]) -> int:
         """Return how many records were published since `lags` were read."""

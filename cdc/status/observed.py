@@ -132,6 +132,13 @@ class Observed:
         return " and ".join(places)
 
     @property
+    def none_lost(self) -> bool:
+        """Whether the gaps could be read and nothing else that was read shows a loss."""
+        recreated = any(lag.recreated for lag in self.lags or ())
+        lost = self.gap_places or self.missing_topics or recreated
+        return self.gaps is not None and not lost
+
+    @property
     def queued(self) -> str:
         """The number of queued changes as text, with `at least` if a queue could not be read.
 

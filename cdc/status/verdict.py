@@ -3,6 +3,7 @@
 The terminal, the pages and the metrics render the same Status object.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from cdc.printable import counted
 from cdc.status.findings import Finding, State, findings
 from cdc.status.observed import Observed
+from cdc.status.outage import outage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +44,12 @@ class Status(Observed):
         found = self.findings
         if not found:
             return self._in_transit or self._in_sync
-        others = dict.fromkeys(each.state for each in found[1:] if each.state is not found[0].state)
-        names = ", ".join(state.label.lower() for state in others)
-        return f"{found[0].text} Also: {names}." if names else found[0].text
+        return f"{found[0].text}{_also(found)}"
+
+    def verdict_after(self, seconds: float) -> str:
+        """Return the verdict during an outage that has lasted for `seconds` or longer."""
+        text = outage(self.unreachable, self.queued, seconds, none_lost=self.none_lost)
+        return f"{text}{_also(self.findings)}"
 
     @property
     def _in_transit(self) -> str:
@@ -71,6 +76,13 @@ class Status(Observed):
         }
         shape: dict[str, Any] = _plain({**asdict(self), **judged})
         return shape
+
+
+def _also(found: Sequence[Finding]) -> str:
+    """Name the states of the findings after the first one."""
+    others = dict.fromkeys(each.state for each in found[1:] if each.state is not found[0].state)
+    names = ", ".join(state.label.lower() for state in others)
+    return f" Also: {names}." if names else ""
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """The state of the pipeline and of the replica, read once for all visitors of the pages."""
 
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,6 +22,7 @@ from cdc.operations import (
     read_throughput,
 )
 from project.pages.latest import Latest, Reading
+from project.pages.outage_clock import UNSEEN_SECONDS, OutageClock
 
 RATE_BINS, RATE_SECONDS = 60, 60
 FRESH_SECONDS = 5.0
@@ -77,12 +77,11 @@ class Activity:
 
 
 class FeedWatch:
-    """Reads the status of the pipeline and remembers when an outage began."""
+    """Reads the status of the pipeline and times an outage."""
 
     def __init__(self) -> None:
         self.latest: Latest[Status] = Latest(self._read, tolerance=FRESH_SECONDS)
-        self._outage_since: float | None = None
-        self._outage_at: datetime | None = None
+        self._outage = OutageClock()
 
     def state(self) -> FeedState:
         """Return the current state, within two seconds even during an outage."""
@@ -93,27 +92,28 @@ class FeedWatch:
         problems = (*filter(None, [reading.problem]), *(status.problems if status else ()))
         state, since = (status.state, status.since) if status else (None, None)
         if problems:
-            state, verdict = State.UNREACHABLE, self._outage(reading)
-            since = self._outage_at
+            state, since, verdict = State.UNREACHABLE, None, self._outage_verdict(reading)
         else:
-            self._outage_since = self._outage_at = None
+            self._outage.stop()
             verdict = status.verdict if status else _NOT_READ
         return FeedState(
             reading=reading, verdict=verdict, problems=problems, state=state, since=since
         )
 
-    def _outage(self, reading: Reading[Status]) -> str:
-        now = time.monotonic()
-        self._outage_since = self._outage_since or now
-        self._outage_at = self._outage_at or datetime.now(UTC)
+    def _outage_verdict(self, reading: Reading[Status]) -> str:
         status = reading.value
-        # An old status still names the services, but its counts are out of date.
-        queued = "" if status is None or reading.problem else status.queued
-        services = status.unreachable if status else ()
-        return outage_verdict(services, queued, now - self._outage_since)
+        if status and not reading.problem:
+            return status.verdict_after(self._outage.seen(status.unreachable))
+        # A recent status still names the services, but its counts are out of date.
+        recent = status if reading.seconds <= UNSEEN_SECONDS else None
+        services = recent.unreachable if recent else ()
+        return outage_verdict(services, "", self._outage.seen(services))
 
     def _read(self) -> Status:
-        return self._reader.read()
+        status = self._reader.read()
+        if not status.problems:
+            self._outage.stop()  # Perhaps no visitor waits for this reading any more.
+        return status
 
     @cached_property
     def _reader(self) -> StatusReader:

@@ -81,8 +81,8 @@ class StyleGuide(UserPassesTestMixin, TemplateView):
         "statuses": Status.values,
         "verdicts": (
             _verdict(State.HEALTHY, "In sync: 1,204 rows everywhere."),
-            _verdict(State.PAUSED, "84 changes are queued, none are lost."),
-            _verdict(State.UNREACHABLE, "MongoDB is not responding. 84 changes queued, none lost."),
+            _verdict(State.PAUSED, "84 changes queued: resume the consumers on the Pipeline page."),
+            _verdict(State.UNREACHABLE, "MongoDB is not responding. 84 changes queued."),
         ),
         "stages": (
             _stage(Stage(name="Relay", health=Health.GOOD, value="1", unit="active"), "sent/min"),

@@ -120,6 +120,6 @@ def test_a_page_that_only_reads_shows_the_verdict_during_an_outage(
     assert answer is not None
     assert answer.status_code == 503
     page = answer.content.decode()
-    assert "The database is not responding. No saved change is lost. Try again in a moment." in page
+    assert "The database is not responding. Try again in a moment." in page
     assert "change was saved" not in page
     assert "what you entered" not in page

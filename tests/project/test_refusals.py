@@ -369,7 +369,7 @@ def test_a_page_without_database_has_status_503(
     reads, writes = site.client.get("/stories/"), site.client.post("/stories/new/", STORY)
     for answer in (reads, writes):
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    assert "The database is not responding. No saved change is lost." in reads.content.decode()
+    assert "The database is not responding. Try again in a moment." in reads.content.decode()
     assert "Nothing was changed, because the database is not" in writes.content.decode()
 
 

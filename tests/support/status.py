@@ -21,6 +21,7 @@ def healthy_status(**changes: Any) -> Status:
         "dead_letters": 0,
         "counters": {},
         "problems": (),
+        "gaps": (),
         "relay": "host:1",
         "consumers": 2,
     }
@@ -37,5 +38,6 @@ def busy_status(**changes: Any) -> Status:
         "dead_letters": 5,
         "counters": {},
         "problems": (),
+        "gaps": (),
     }
     return Status(**{**fields, **changes})

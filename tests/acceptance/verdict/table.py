@@ -11,7 +11,8 @@ _SHAPES = (
     # Patterns for the parts of a sentence that can differ, and their replacements.
     (r" Also: .*", ""),
     (r"(attempts?\)): .*", r"\1"),
-    (r" (is not responding|unreachable for \d+ s)\. .* lost\.", " is not responding."),
+    (r" (is not responding|unreachable for at least \d+ s)\.", " is not responding."),
+    (r" ((At least )?\d+ changes? queued(, none lost)?|No saved change is lost)\. Run", " Run"),
     (r"(elay|onsumer) \S+ has been failing", r"\1 X has been failing"),
     (r"log of relay \S+\.", "log of relay X."),
     (r"paused by \S+ on", "paused by X on"),

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cdc.status.findings import OUTAGE_REMEDY, State
+from cdc.status.findings import State
+from cdc.status.outage import OUTAGE_REMEDY
 from tests.acceptance.verdict.table import Row
 from tests.project.metrics.samples import Samples, samples_of
 from tests.project.metrics.test_alerts import ALERTS, EVALUATED, fires

@@ -89,6 +89,18 @@ def test_an_unknown_age_is_a_problem(kafka: Kafka) -> None:
     assert status.verdict.startswith("Kafka is not responding. 1 change queued, none lost. Run")
 
 
+@pytest.mark.parametrize(("committed", "waiting"), [(1, 1), (2, 0), (7, 2), (None, 2)])
+def test_records_are_counted_from_the_committed_offset(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch, committed: int | None, waiting: int
+) -> None:
+    """An offset after the end is one of a deleted topic: all records of the new topic wait."""
+    offsets = {} if committed is None else {P0: committed}
+    monkeypatch.setattr(Watermarks, "committed", lambda *_: offsets)
+    kafka.publish()
+    kafka.publish()
+    assert kafka.lags.after_commits() == waiting
+
+
 def test_one_failure_does_not_change_the_verdict(kafka: Kafka) -> None:
     kafka.publish()
     assert kafka.read(0, after=2.0).seconds == 2.0

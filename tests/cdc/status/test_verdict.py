@@ -20,8 +20,9 @@ from cdc.status.facts import (
     TableCount,
     Trouble,
 )
-from cdc.status.findings import Part, State, outage
+from cdc.status.findings import Part, State
 from cdc.status.latency import delays_of
+from cdc.status.outage import outage
 from tests.support.status import healthy_status, lag
 
 MANY = TableCount(table="stories_story", rows=1_205, documents={"a": 1_205})
@@ -281,15 +282,48 @@ def test_the_queue_is_counted_as_far_as_it_is_known(changes: dict[str, Any], que
 @pytest.mark.parametrize(
     ("services", "queued", "seconds", "verdict"),
     [
-        (["MongoDB"], "84 changes queued", 38.2, "MongoDB unreachable for 38 s. 84 changes queued"),
-        (["the database", "Kafka"], "", 0.0, "The database and Kafka are not responding. No saved"),
-        ([], "", 0.5, "A service is not responding."),
+        (["MongoDB"], "84 changes queued", 38.9, "MongoDB unreachable for at least 38 s. 84 chang"),
+        (["the database", "Kafka"], "", 0.0, "The database and Kafka are not responding. Run `"),
+        ([], "", 0.5, "A service is not responding. Run `"),
     ],
 )
 def test_the_verdict_during_an_outage(
     services: list[str], queued: str, seconds: float, verdict: str
 ) -> None:
     assert outage(services, queued, seconds).startswith(verdict)
+
+
+DATABASE_DOWN = {"problems": ("…",), "unreachable": ("the database",), "outbox": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "others"),
+    [
+        ({"gaps": None}, ""),
+        ({"gaps": (GAP,)}, " Also: records lost."),
+        ({"lags": (replace(lag(0, 0.0), lost=True),)}, " Also: records lost."),
+        ({"lags": (replace(lag(0, 0.0), recreated=True),)}, " Also: records lost."),
+        ({"lags": (), "missing_topics": ("story-events",)}, " Also: records lost."),
+    ],
+)
+def test_an_outage_loses_nothing_only_if_this_is_known(
+    changes: dict[str, Any], others: str
+) -> None:
+    queued = {**WAITING, "problems": ("…",), "unreachable": ("MongoDB",), **changes}
+    counted = "At least 7" if "missing_topics" in changes else "7"
+    rest = f"Run `manage.py doctor` to find the cause.{others}"
+    expected = f"MongoDB is not responding. {counted} changes queued. {rest}"
+    assert healthy_status(**queued).verdict == expected
+    empty = healthy_status(**DATABASE_DOWN, **changes)
+    assert empty.verdict == f"The database is not responding. {rest}"
+    assert empty.verdict_after(4.2).endswith(f"unreachable for at least 4 s. {rest}")
+
+
+def test_an_outage_without_a_loss_is_called_so() -> None:
+    database = healthy_status(**DATABASE_DOWN)
+    kafka = healthy_status(**WAITING, lags=None, problems=("…",), unreachable=("Kafka",))
+    assert "is not responding. No saved change is lost. Run" in database.verdict
+    assert "is not responding. At least 7 changes queued, none lost. Run" in kafka.verdict
 
 
 def test_a_gap_is_shown() -> None:

@@ -7,6 +7,7 @@ from django.test import Client
 
 from cdc.mongo.throughput import throughput_of
 from project.pages import feed_state
+from project.pages.outage_clock import OutageClock
 from tests.support.latest import patient
 from tests.support.static_files import plain_static_files
 from tests.support.status import healthy_status
@@ -17,7 +18,7 @@ from users.models import User, UserType
 def healthy_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(feed_state.feed, "latest", patient(healthy_status))
     # An earlier test in this process may have left an outage in the state.
-    monkeypatch.setattr(feed_state.feed, "_outage_since", None)
+    monkeypatch.setattr(feed_state.feed, "_outage", OutageClock())
     monkeypatch.setattr(feed_state, "rates", patient(lambda: [1.0]))
     monkeypatch.setattr(feed_state, "throughput", patient(lambda: throughput_of([], 60)))
     with plain_static_files():

@@ -42,12 +42,13 @@ def test_it_names_what_is_unreachable(worker: Client, monkeypatch: pytest.Monkey
     status = busy_status(
         lags=None,
         tables=None,
+        gaps=None,
         problems=("MongoDB <is> not responding.",),
         unreachable=("MongoDB",),
     )
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
     page = worker.get("/technical_worker/").content.decode()
-    assert "MongoDB is not responding. At least 3 changes queued, none lost. Run <code>" in page
+    assert "MongoDB is not responding. At least 3 changes queued. Run <code>" in page
     assert "<span>MongoDB &lt;is&gt; not responding.</span></li>" in page
     assert "Unknown while Kafka or MongoDB is not responding." in page
     assert "sf-bad" in page

@@ -34,7 +34,7 @@ def feed_health(state: FeedState) -> FeedHealth:
 
 def _lag(state: FeedState) -> float | None:
     status = state.reading.value
-    if status is None or state.problems:
+    if status is None or state.problems or status.missing_topics:
         return None
     return max(status.outbox_seconds, status.kafka_seconds)
 

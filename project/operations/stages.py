@@ -127,12 +127,13 @@ def _outbox(name: str, status: Status) -> Stage:
     if status.outbox is None:
         return _unknown(name)
     rows, oldest = status.outbox.rows, status.outbox_seconds
+    other = "changes wait in another database" if status.other_outboxes else ""
     return Stage(
         name=name,
-        health=_queue_health(rows, oldest, late=status.outbox_late),
+        health=_queue_health(status, Part.OUTBOX, rows, oldest),
         value=f"{rows:,}",
         unit=_noun(rows, "change queued", "changes queued"),
-        note=f"the oldest change is {oldest:.1f} s old" if rows else "",
+        note=f"the oldest change is {oldest:.1f} s old" if rows else other,
     )
 
 
@@ -154,18 +155,20 @@ def _topic(name: str, status: Status) -> Stage:
     health = Health.BUSY
     if status.lags is not None:
         records = sum(lag.records for lag in status.lags)
-        health = _queue_health(records, _kafka_seconds(status), late=status.kafka_late)
+        health = _queue_health(status, Part.TOPIC, records, _kafka_seconds(status))
         age = f", the oldest record is {status.kafka_seconds:.1f} s old" if records else ""
         partitions = _noun(len(status.lags), "1 partition", f"{len(status.lags)} partitions")
         note = f"in {partitions}{age}"
     if records is None:
         return _unknown(name)
     word = ""
-    if status.paused and records:
+    if status.paused and records and health is not Health.BAD:
         # The consumers are paused, so the topic itself needs no attention.
         health, word = Health.BUSY, _WAITING
-    unit = _noun(records, "record queued", "records queued")
-    return Stage(name=name, health=health, value=f"{records:,}", unit=unit, note=note, word=word)
+    value, unit = f"{records:,}", _noun(records, "record queued", "records queued")
+    if status.missing_topics:
+        value, unit, note = "?", "records queued", f"missing: {', '.join(status.missing_topics)}"
+    return Stage(name=name, health=health, value=value, unit=unit, note=note, word=word)
 
 
 def _consumers(name: str, status: Status) -> Stage:
@@ -250,12 +253,12 @@ def _process_health(status: Status, part: Part, *, running: bool) -> Health:
     return Health.GOOD if running else Health.IDLE
 
 
-def _queue_health(waiting: int, seconds: float | None, *, late: bool) -> Health:
+def _queue_health(status: Status, part: Part, waiting: int, seconds: float | None) -> Health:
     """Return the health of a queue; `seconds` is the age of its oldest change, if it is known."""
+    if _is_found(status, part):
+        return Health.BAD
     if not waiting:
         return Health.GOOD
-    if late:
-        return Health.BAD
     return Health.GOOD if seconds is not None and seconds <= _USUAL_SECONDS else Health.BUSY
 
 

@@ -54,6 +54,19 @@ def test_it_names_what_is_unreachable(worker: Client, monkeypatch: pytest.Monkey
     assert "sf-bad" in page
 
 
+def test_the_lag_of_a_missing_topic_is_unknown(
+    worker: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = healthy_status(lags=(), missing_topics=("story-events",))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
+    page = worker.get("/operations/").content.decode()
+    assert "Unknown for the topic <span" in page
+    assert "no partitions yet" not in page
+    assert '>?</dd><dd class="sf-figure-note">unknown without the topic</dd>' in page
+    verdict = worker.get("/operations/verdict/").content.decode()
+    assert "data-lag>unknown</dd>" in verdict
+
+
 def test_the_delay_is_in_milliseconds(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     status = healthy_status(delays=Delays(changes=9, p50=0.0214, p95=1.2, p99=1.25))
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))

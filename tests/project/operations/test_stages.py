@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
+from cdc.outbox.other_databases import OtherOutbox
 from cdc.outbox.table import Depth
-from cdc.status.facts import CanaryStatus, ChangedColumns, LastReconcile, Paused, TableCount
+from cdc.status.facts import (
+    CanaryStatus,
+    ChangedColumns,
+    LastReconcile,
+    OpenGap,
+    Paused,
+    TableCount,
+)
 from cdc.status.verdict import Status
 from project.operations.stages import Health, StageRenderer
 from tests.support.status import healthy_status, lag
@@ -19,6 +27,8 @@ ARRIVED = CanaryStatus(
 UNEQUAL = LastReconcile(
     finished_at=datetime(2026, 1, 2, tzinfo=UTC), seconds_ago=9.0, equal=False, verdict=""
 )
+PAUSED = Paused(who="ann", at=datetime(2026, 1, 2, tzinfo=UTC), why="")
+GAP = OpenGap(topic="story-events", partition=0, lost_from=3, resumed_at=6, at=PAUSED.at)
 WAITING = {"outbox": Depth(rows=1, oldest_ms=0)}
 
 
@@ -107,9 +117,8 @@ def test_collections_that_were_not_counted_in_time_have_no_number() -> None:
 
 
 def test_a_pause_is_the_only_cause_that_a_paused_pipeline_shows() -> None:
-    paused = Paused(who="ann", at=datetime(2026, 1, 2, tzinfo=UTC), why="")
     unequal = (TableCount(table="t", rows=9, documents={"a": 4}),)
-    status = healthy_status(paused=paused, lags=(lag(5, 60.0),), tables=unequal)
+    status = healthy_status(paused=PAUSED, lags=(lag(5, 60.0),), tables=unequal)
 
     *_, topic, consumers, collections, _ = StageRenderer().stages(status, 0.0)
 
@@ -166,3 +175,36 @@ def test_each_stage_says_what_it_is_for() -> None:
         "3 in each of 2 collections",
     ]
     assert stages[1].detail == "host:1", "the name of a process is a detail"
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "note"),
+    [
+        (
+            {"other_outboxes": (OtherOutbox(database="old", rows=2, seconds=61.0),)},
+            "Outbox",
+            "changes wait in another database",
+        ),
+        (
+            {"missing_topics": ("story-events",), "lags": ()},
+            "Topic",
+            "missing: story-events",
+        ),
+        ({"lags": (replace(lag(0, 0.0), recreated=True),)}, "Topic", "in 1 partition"),
+        ({"lags": (replace(lag(0, 0.0), lost=True),)}, "Topic", "in 1 partition"),
+        ({"gaps": (GAP,)}, "Topic", "in 1 partition"),
+    ],
+)
+@pytest.mark.parametrize("paused", [None, PAUSED])
+def test_a_queue_does_not_contradict_the_verdict(
+    changes: dict[str, Any], place: str, note: str, paused: Paused | None
+) -> None:
+    status = healthy_status(**changes, paused=paused)
+    assert not status.healthy
+    (stage,) = (each for each in StageRenderer().stages(status, 0.0) if each.name == place)
+    assert (stage.label, stage.note) == ("Needs attention", note)
+
+
+def test_a_paused_topic_with_a_gap_needs_attention() -> None:
+    status = healthy_status(paused=PAUSED, lags=(lag(5, 60.0),), gaps=(GAP,))
+    assert health(status)["Topic"] is Health.BAD

@@ -25,6 +25,7 @@ class PipelineMixin(ReadersMixin, TemplateView):
         status = state.reading.value
         *stages, canary = renderer.stages(status, state.reading.seconds)
         charts = read_stage_charts()
+        examination = feed_state.deployment.get()
         return super().get_context_data(
             **context,
             state=state,
@@ -36,7 +37,8 @@ class PipelineMixin(ReadersMixin, TemplateView):
             may_act=may_act(self.request),
             sees_people=audience.sees_people,
             database=database_name(),
-            deployment=feed_state.deployment.get().value or (),
+            deployment=examination.value or (),
+            examined=examination.value is not None and not examination.problem,
         )
 
 

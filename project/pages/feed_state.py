@@ -27,7 +27,7 @@ from project.pages.outage_clock import UNSEEN_SECONDS, OutageClock
 RATE_BINS, RATE_SECONDS = 60, 60
 FRESH_SECONDS = 5.0
 """A status that is older than this number of seconds is not shown as current."""
-_EXAMINATION_SECONDS = 300.0
+_EXAMINATION_SECONDS, _EXAMINATION_TOLERANCE = 300.0, 60.0
 _ACTIVITY_SECONDS = 30.0
 _RATES_FRESH_SECONDS, _RATES_TOLERANCE = 30.0, 120.0
 _THROUGHPUT_FRESH_SECONDS = 20.0
@@ -137,7 +137,10 @@ def _read_activity() -> Activity:
 
 feed = FeedWatch()
 deployment: Latest[list[Check]] = Latest(
-    deployment_problems, fresh=_EXAMINATION_SECONDS, patience=0.0
+    deployment_problems,
+    fresh=_EXAMINATION_SECONDS,
+    patience=0.0,
+    tolerance=_EXAMINATION_SECONDS + _EXAMINATION_TOLERANCE,
 )
 """What `manage.py doctor` finds; not known until the first examination has ended."""
 rates: Latest[list[float]] = Latest(

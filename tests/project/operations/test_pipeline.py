@@ -1,18 +1,21 @@
 """The Pipeline page."""
 
 import re
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 
-from cdc.doctor.check import warning
+from cdc.doctor.check import Check, warning
+from cdc.errors import Retryable
 from cdc.status.facts import CanaryStatus, Trouble
 from cdc.status.latency import MINUTES, Delays
 from project.operations import stages
 from project.operations.stages import database_name
 from project.pages import feed_state
+from project.pages.latest import Latest
 from project.templatetags.sentences import coded
 from tests.support.latest import patient
 from tests.support.status import busy_status, healthy_status
@@ -174,3 +177,28 @@ def test_the_problems_of_the_deployment_are_shown_to_those_who_can_act(
     )
     assert shown in worker.get("/operations/").content.decode()
     assert "sync_binlog" not in manager.get("/operations/").content.decode()
+
+
+def test_doctor_is_said_to_find_nothing_only_after_an_examination(
+    worker: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown() -> bool:
+        page = worker.get("/operations/").content.decode()
+        assert "No process reports an error" in page
+        return "<code>manage.py doctor</code> finds nothing" in page
+
+    def failed() -> list[Check]:
+        raise Retryable("Kafka is not responding.")
+
+    def unfinished() -> list[Check]:
+        end.wait(60)
+        return []
+
+    end = threading.Event()
+    monkeypatch.setattr(feed_state, "deployment", patient(list))
+    assert shown()
+    monkeypatch.setattr(feed_state, "deployment", patient(failed))
+    assert not shown()
+    monkeypatch.setattr(feed_state, "deployment", Latest(unfinished, patience=0.0))
+    assert not shown()
+    end.set()

@@ -14,6 +14,8 @@ from cdc.wire.event import Version
 
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 """The last millisecond that Python can represent; MongoDB can store later times."""
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+"""The first time that Python can represent; MongoDB can store earlier times."""
 _VERSION = ("_epoch", "_version")
 # Invalid UTF-8 and dates after the year 9999 are differences. They must not raise errors.
 _OPTIONS: CodecOptions[Document] = CodecOptions(

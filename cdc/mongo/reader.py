@@ -14,6 +14,7 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.mongo.client import connect, database, reaching
 from cdc.mongo.content import (
+    EARLIEST,
     LATEST,
     Held,
     comparable,
@@ -130,15 +131,20 @@ class ReplicaReader:
         return cast("AbstractContextManager[Any]", timeout(seconds))
 
     def delays(self, since: datetime, limit: int) -> list[float]:
-        """For the newest changes since a time, return the seconds from capture to replica."""
+        """Return the seconds from capture to replica of changes applied since a time.
+
+        Only the `limit` changes that were captured last are examined. They include old changes, so
+        that a delay is measured however long it is. Only `at` has an index.
+        """
+        stages: list[Document] = [
+            {"$match": {"at": {"$gte": EARLIEST, "$lte": LATEST}}},
+            {"$sort": {"at": DESCENDING}},
+            {"$limit": limit},
+            {"$match": {"applied_at": {"$gte": since, "$lte": LATEST}}},
+            {"$project": {"_id": 0, "at": 1, "applied_at": 1}},
+        ]
         with reaching():
-            found = (
-                self._history.find(
-                    {"at": {"$gte": since, "$lte": LATEST}}, {"_id": 0, "at": 1, "applied_at": 1}
-                )
-                .sort("at", DESCENDING)
-                .limit(limit)
-            )
+            found = self._history.aggregate(stages)
             seconds = (seconds_between(item, "at", "applied_at") for item in found)
             return [each for each in seconds if each is not None]
 

@@ -11,7 +11,7 @@ MOST_CHANGES = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delays:
-    """Percentiles of the delays in the last `MINUTES`, in seconds; None if nothing was applied.
+    """Percentiles, in seconds, of the changes applied in the last `MINUTES`; None without changes.
 
     A delay starts at the capture of a change and ends at the transaction in MongoDB. The two times
     come from the clocks of two machines.

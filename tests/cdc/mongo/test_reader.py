@@ -69,6 +69,20 @@ def test_a_document_without_a_version_has_none(
     assert reader.version("boxes", "missing") is None
 
 
+def test_a_delay_is_measured_however_long_it_is(
+    reader: ReplicaReader, boxes: Database[dict[str, Any]], feed_settings: CdcSettings
+) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    boxes[feed_settings.history_collection].insert_one(
+        {
+            "_id": {"epoch": 1, "outbox_id": 1},
+            "at": now - timedelta(hours=2),
+            "applied_at": now,
+        }
+    )
+    assert reader.delays(now - timedelta(minutes=5), limit=9) == [7_200.0]
+
+
 def test_delays_are_those_of_the_newest_events(
     reader: ReplicaReader, boxes: Database[dict[str, Any]], feed_settings: CdcSettings
 ) -> None:
@@ -82,4 +96,5 @@ def test_delays_are_those_of_the_newest_events(
         for number in range(4)
     )
     assert reader.delays(now + timedelta(seconds=1), limit=2) == [1.5, 1.0]
+    assert reader.delays(now + timedelta(seconds=4), limit=3) == [1.5]
     assert set(reader.events([Version(1, 2), Version(2, 2)])) == {Version(1, 2)}

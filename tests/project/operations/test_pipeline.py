@@ -82,7 +82,10 @@ def test_the_delay_is_in_milliseconds(worker: Client, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("delays", "note"),
     [
-        (Delays(changes=0, p50=None, p95=None, p99=None), f"no changes in the last {MINUTES} min"),
+        (
+            Delays(changes=0, p50=None, p95=None, p99=None),
+            f"no change applied in the last {MINUTES} min",
+        ),
         (None, "unknown"),
     ],
 )

@@ -178,7 +178,7 @@ def _other_outboxes() -> Iterator[Check]:
         yield wrong(
             "database.other_outbox",
             f"Changes wait in the outbox of the database {other.database!r} ({other.rows}, the "
-            f"oldest for {other.seconds:.0f} s), and no relay reads it",
+            f"oldest for {other.seconds:.0f} s), and relays of the default database do not read it",
             "start a relay whose DATABASE_URL names this database",
         )
 

@@ -119,8 +119,8 @@ def _other_outboxes(seen: Observed) -> Iterator[Finding]:
             state=State.DELAYED,
             text=(
                 f"{counted(other.rows, 'change')} in the outbox of the database "
-                f"{other.database!r}, the oldest for {other.seconds:.1f} s, and no relay reads it: "
-                "start a relay whose DATABASE_URL names this database."
+                f"{other.database!r}, the oldest for {other.seconds:.1f} s. Relays of the default "
+                "database do not read it: start a relay whose DATABASE_URL names this database."
             ),
             since=seen.read_at - timedelta(seconds=other.seconds),
             parts=(Part.OUTBOX,),

@@ -1,6 +1,7 @@
 """Reads from Kafka how many published records the replica has not applied, and their age."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
@@ -11,10 +12,10 @@ from cdc.mongo.positions import StoredOffset
 from cdc.registry import Capture
 from cdc.status.ages import Reading, age, reading_of
 from cdc.status.facts import PartitionLag
-from cdc.status.horizon import with_horizon
 from cdc.wire.records import TopicPartition
 
 Failed = Callable[[Retryable], None]
+_DAY_SECONDS = 86_400
 
 
 class Lags:
@@ -162,3 +163,20 @@ class _Ages:
             self.error = error
         limit = last.oldest_at(reading.position) if last else None
         return limit, None if limit is None else age(limit)
+
+
+def with_horizon(lag: PartitionLag, kept_seconds: float | None, marker_days: int) -> PartitionLag:
+    """Add the time until Kafka or MongoDB forgets what the first unapplied record needs.
+
+    `kept_seconds` is how long Kafka keeps records; None if that is unlimited or unknown. The first
+    unapplied record is the oldest. If all records are applied, the next new record counts instead.
+    """
+    return replace(
+        lag,
+        seconds_to_loss=0.0 if lag.lost else _left(kept_seconds, lag.seconds),
+        seconds_to_marker_expiry=_left(marker_days * _DAY_SECONDS, lag.seconds),
+    )
+
+
+def _left(kept_seconds: float | None, age: float | None) -> float | None:
+    return None if kept_seconds is None or age is None else max(kept_seconds - age, 0.0)

@@ -76,7 +76,7 @@ class Observed:
     troubles: tuple[Trouble, ...] | None = None
     """The processes that have reported an error and have not recovered."""
     other_outboxes: tuple[OtherOutbox, ...] = ()
-    """The outboxes of other databases, whose changes no relay publishes."""
+    """The outboxes of other databases, which relays of the default database do not read."""
     missing_topics: tuple[str, ...] = ()
     """The topics that should exist but do not (see `Lags.missing`); their lag is unknown."""
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -22,7 +22,7 @@ class Reading(Generic[T]):
     value: T | None
     """None until the first read succeeds."""
     seconds: float
-    """The age of the value; 0 if there is no value."""
+    """The time since the reading of the value ended; 0 if there is no value."""
     problem: str
     """Why there is no newer value; empty if the value is recent enough."""
     is_first: bool = False

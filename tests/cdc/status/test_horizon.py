@@ -15,7 +15,7 @@ from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect, database, position_id
 from cdc.registry import Capture, registry
 from cdc.status.facts import PartitionLag
-from cdc.status.horizon import with_horizon
+from cdc.status.lags import with_horizon
 from cdc.status.reader import StatusReader
 from cdc.wire.records import TopicPartition
 from stories.models import Story

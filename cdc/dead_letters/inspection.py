@@ -11,13 +11,13 @@ import orjson
 from cdc.audience import Audience
 from cdc.capture.images import read_images
 from cdc.conf import CdcSettings
+from cdc.dead_letters.comparison import matches
 from cdc.dead_letters.decisions import Row, row_of
 from cdc.dead_letters.visible import is_event
 from cdc.errors import Misconfigured, Refused, Rejected, Retryable
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect
-from cdc.mongo.content import as_stored, same
-from cdc.mongo.plan import Document, Identity
+from cdc.mongo.content import Held, as_stored, same
 from cdc.mongo.reader import ReplicaReader
 from cdc.printable import printable
 from cdc.registry import Capture
@@ -32,6 +32,8 @@ _MALFORMED = "The message is not a well-formed event of a captured table."
 
 Values = Mapping[str, Any] | None
 """Values by column; None if there is no row, document or readable message."""
+Replicas = Mapping[str, Held | None]
+"""The document of the row in each collection; None if a collection has no such document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ class Inspector:
             source = self._source(row)
         except (Rejected, Refused) as error:
             return _discardable(payload, audience.text(str(error)))
-        replicas: dict[str, Document | None] = {}
+        replicas: Replicas = {}
         changes = True
         try:
             replicas = self._replicas(row)
@@ -108,11 +110,12 @@ class Inspector:
         images = read_images(row.capture, [row.key], using=self._using)
         return row.capture.wire_row(images[row.key]) if row.key in images else None
 
-    def _replicas(self, row: Row) -> dict[str, Document | None]:
-        key: Identity = row.capture.key.to_wire(row.key)
+    def _replicas(self, row: Row) -> Replicas:
+        key = row.capture.key.to_wire(row.key)
         with connect(self._settings) as client:
             reader = ReplicaReader(client, self._settings)
-            return reader.documents(row.capture.collections, key)
+            found = reader.held(row.capture.collections, [key])
+        return {name: documents.get(key) for name, documents in found.items()}
 
 
 def _discardable(payload: str, verdict: str) -> Inspection:
@@ -134,7 +137,7 @@ def _message(letter: DeadLetter) -> Values:
 
 
 def _lines(
-    capture: Capture, message: Values, source: Values, replicas: Mapping[str, Document | None]
+    capture: Capture, message: Values, source: Values, replicas: Replicas
 ) -> tuple[Line, ...]:
     return tuple(
         Line(
@@ -142,13 +145,19 @@ def _lines(
             message=_shown(message, name),
             source=_shown(source, name),
             replica=_shown_replicas(replicas, name),
-            differs=any(_differs(capture, source, held, name) for held in replicas.values()),
+            differs=any(
+                _differs(capture, source, _document(held), name) for held in replicas.values()
+            ),
         )
         for name in (*(column.name for column in capture.columns), *_VERSION)
     )
 
 
-def _differs(capture: Capture, source: Values, held: Document | None, name: str) -> bool:
+def _document(held: Held | None) -> Values:
+    return None if held is None else held.document
+
+
+def _differs(capture: Capture, source: Values, held: Values, name: str) -> bool:
     if name in _VERSION or source is None or held is None:
         return False
     column = next(column for column in capture.columns if column.name == name)
@@ -157,7 +166,7 @@ def _differs(capture: Capture, source: Values, held: Document | None, name: str)
     return not same(as_stored(column.from_wire(source[name])), as_stored(held[name]))
 
 
-def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) -> tuple[str, bool]:
+def _verdict(row: Row, source: Values, replicas: Replicas) -> tuple[str, bool]:
     """Return a sentence on a replay's effect, and whether a replay would change anything."""
     name = f"{row.capture.table} {printable(str(row.key), 60)}"
     missing = [held is None for held in replicas.values()]
@@ -174,13 +183,19 @@ def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) 
             f"{name} differs from the replica in {columns}: a replay sends the current row.",
             True,
         )
+    if not matches(row.capture, source, replicas):
+        sentence = (
+            f"{name} has the same columns in the replica, but a document has another field or no "
+            "valid version: a replay sends the current row."
+        )
+        return sentence, True
     return f"{name} is the same in the replica: a replay would change nothing.", False
 
 
-def _shown_replicas(replicas: Mapping[str, Document | None], name: str) -> str:
+def _shown_replicas(replicas: Replicas, name: str) -> str:
     if not replicas:
         return "unknown"
-    shown = {collection: _shown(held, name) for collection, held in replicas.items()}
+    shown = {collection: _shown(_document(held), name) for collection, held in replicas.items()}
     if len(set(shown.values())) == 1:
         return next(iter(shown.values()))
     return "; ".join(f"{collection}: {value}" for collection, value in shown.items())

@@ -38,6 +38,11 @@ class Held:
         self.version = version_of(self._document.get("_epoch"), self._document.get("_version"))
         """None if the document has no version, because another program wrote it."""
 
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The decoded document."""
+        return self._document
+
     def holds(self, wanted: "Content") -> bool:
         """Return whether the document has a version, and its other fields equal `wanted`."""
         if self.version is None:

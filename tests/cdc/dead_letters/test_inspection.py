@@ -86,6 +86,27 @@ def test_columns_that_differ_are_named(ends: Ends) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"$set": {"left_over": 1}},
+        {"$unset": {"_version": 1}},
+        {"$set": {"_epoch": "one"}},
+    ],
+)
+def test_a_document_that_a_reconciliation_reports_is_not_the_same(
+    ends: Ends, change: Document
+) -> None:
+    ends.copy()
+    ends.database[COLLECTIONS[1]].update_one({}, change)
+
+    inspection = ends.inspect()
+
+    assert inspection.differing == ()
+    assert "another field or no valid version: a replay sends the current" in inspection.verdict
+    assert inspection.changes
+
+
 def test_collections_that_differ_are_shown_separately(ends: Ends) -> None:
     ends.copy()
     ends.database[COLLECTIONS[1]].update_one({}, {"$set": {"title": "odd"}})

@@ -14,7 +14,7 @@ from cdc.kafka.client import ENVELOPE_ROOM, consumer_config, make_client
 from cdc.kafka.record import DAMAGED, damage, record_of
 from cdc.kafka.refusals import ErrorLog, unavailable
 from cdc.kafka.unassigned import Unassigned
-from cdc.kafka.watermarks import first_and_next
+from cdc.kafka.watermarks import POSITION_LOST, first_and_next
 from cdc.runtime import telemetry
 from cdc.wire.records import Record, TopicPartition
 
@@ -26,13 +26,6 @@ _NO_EPOCH = -1
 _NAME_TAKEN = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 _log = logging.getLogger(__name__)
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001 -- the library's own name
-_POSITION_LOST = frozenset(
-    {
-        KafkaError._AUTO_OFFSET_RESET,
-        KafkaError._LOG_TRUNCATION,  # noqa: SLF001 -- a documented code
-        KafkaError.OFFSET_OUT_OF_RANGE,
-    }
-)
 
 
 class KafkaSource:
@@ -239,7 +232,7 @@ class KafkaSource:
         # error, `poll` returns no more records.
         if error.fatal() or error.code() == KafkaError._FATAL:
             raise Fatal(self._explanation(error))
-        lost = error.code() in _POSITION_LOST
+        lost = error.code() in POSITION_LOST
         level = logging.ERROR if lost else logging.WARNING
         telemetry.log(
             _log, level, telemetry.KAFKA_ERROR, partition=source.partition, error=str(error)

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import consumer_config, make_client
+from cdc.kafka.record import DAMAGED
 from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.wire.records import TopicPartition
 
@@ -29,6 +30,15 @@ _MOVED = {
 Kafka's own client for Java repeats requests for offsets after these errors (KIP-207, KIP-320).
 librdkafka looks up the leader or the coordinator again, but returns the error.
 """
+_END = KafkaError._PARTITION_EOF  # noqa: SLF001 -- the library's own name
+POSITION_LOST = frozenset(
+    {
+        KafkaError._AUTO_OFFSET_RESET,
+        KafkaError._LOG_TRUNCATION,  # noqa: SLF001 -- a documented code
+        KafkaError.OFFSET_OUT_OF_RANGE,
+    }
+)
+"""Errors of a partition that no longer has the position at which it is read."""
 Unavailable = Callable[[str, str, BaseException | None], Retryable]
 """A function such as `unavailable`: takes a verb, the name of its object and an error."""
 
@@ -91,6 +101,8 @@ class Watermarks:
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
+            # Without a new record, the broker answers a fetch only after this time.
+            "fetch.wait.max.ms": 100,
             # Only the times of records are read; the consumer reports damaged records.
             "check.crcs": False,
         }
@@ -132,9 +144,27 @@ class Watermarks:
             raise self._unavailable("return a record of", source.topic)
         if (error := message.error()) is None:
             return int(message.timestamp()[1])
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- the library's own name
+        if error.code() == _END:
             return None
         raise self._unavailable("return a record of", source.topic, KafkaException(error))
+
+    def lost(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
+        """Return whether Kafka has lost records before `offset`, at the end of the partition.
+
+        `leader_epoch` is the leader epoch of the record before `offset`. If it is known, Kafka also
+        detects a loss after which other records have been given the same offsets.
+        """
+        if offset > self.of(source)[1]:
+            return True
+        if leader_epoch is None:
+            return False
+        at = KafkaPartition(source.topic, source.partition, offset, leader_epoch=leader_epoch)
+        error = self._first_at(at).error()
+        if error is None or error.code() in {*DAMAGED, _END}:
+            return False
+        if error.code() in POSITION_LOST:
+            return True
+        raise self._unavailable("check a position in", source.topic, KafkaException(error))
 
     def since(self, source: TopicPartition, since_ms: int) -> int:
         """Return the offset of the first record at or after the time `since_ms`.
@@ -151,6 +181,20 @@ class Watermarks:
     def close(self) -> None:
         """Close the client."""
         self._consumer.close()
+
+    def _first_at(self, at: KafkaPartition) -> Message:
+        """Return the first message at a position, after a comparison of the leader epochs."""
+        self._consumer.assign([at])
+        try:
+            self._consumer.seek(at)  # Without a seek, the client does not compare the epochs.
+            message = self._consumer.poll(REQUEST_SECONDS)
+        except KafkaException as error:
+            raise self._unavailable("seek in", at.topic, error) from error
+        finally:
+            self._consumer.unassign()
+        if message is None:
+            raise self._unavailable("check a position in", at.topic)
+        return message
 
     def _unavailable(
         self, request: str, name: str, error: BaseException | None = None

@@ -40,6 +40,8 @@ class StoredOffset:
     next_offset: int
     topic_id: str | None = None
     """None if it is not known."""
+    leader_epoch: int | None = None
+    """The leader epoch of the record before `next_offset`; None if it is not known."""
 
     def is_of(self, topic_id: str) -> bool:
         """Whether the offset belongs to this topic, not to a deleted topic of the same name."""
@@ -64,13 +66,8 @@ class Positions:
         """Return the stored position of each partition that has one."""
         with reaching():
             found = self._positions.find({"_id.group": self._group})
-            return {
-                _source(item): StoredOffset(
-                    next_offset=int(offset), topic_id=_text(item.get("topic_id"))
-                )
-                for item in found
-                if isinstance(offset := item.get("next_offset"), int)
-            }
+            stored = {_source(item): _stored(item) for item in found}
+        return {source: offset for source, offset in stored.items() if offset is not None}
 
     def gaps(self) -> tuple[Gap, ...]:
         """Return the open gaps.
@@ -90,25 +87,45 @@ class Positions:
                     {"$unset": {"gap": ""}},
                 )
 
-    def move(self, source: TopicPartition, offset: int, who: str) -> None:
+    def move(
+        self,
+        source: TopicPartition,
+        offset: int,
+        who: str,
+        *,
+        first: int = 0,
+        lost: StoredOffset | None = None,
+    ) -> None:
         """Set the position of the partition to `offset`. Skipped unread records become a gap.
+
+        A partition without a position counts as read up to `first`, its first offset in Kafka.
+        `lost` is a position at which Kafka has lost records. If this is still the position, the
+        lost records become a gap too, because the new position no longer shows the loss.
 
         `who` becomes the owner, which fences the partition's consumer. The consumer then takes over
         the partition again at the new position.
         """
         with reaching():
-            while not self._moved(source, offset, {"owner": who, "session": None}):
+            while not self._moved(source, offset, {"owner": who, "session": None}, first, lost):
                 pass  # The consumer has moved the position in the meantime, so try again.
 
-    def _moved(self, source: TopicPartition, offset: int, changes: Mapping[str, object]) -> bool:
+    def _moved(
+        self,
+        source: TopicPartition,
+        offset: int,
+        changes: Mapping[str, object],
+        first: int,
+        lost: StoredOffset | None,
+    ) -> bool:
         name = position_id(self._group, source)
-        held = self._positions.find_one({"_id": name}, {"next_offset": 1})
-        position = (held or {}).get("next_offset")
-        skips = position is not None and position < offset
+        found = self._positions.find_one({"_id": name})
+        stored = _stored(found or {})
+        position = first if stored is None else stored.next_offset
+        skips = position < offset or (stored is not None and stored == lost)
         result = self._positions.update_one(
-            {"_id": name, "next_offset": position},
+            {"_id": name, "next_offset": (found or {}).get("next_offset")},
             resumed_after_gap(position if skips else None, offset, changes),
-            upsert=held is None,
+            upsert=found is None,
         )
         return bool(result.matched_count) or result.upserted_id is not None
 
@@ -132,8 +149,18 @@ def _source(item: Document) -> TopicPartition:
     return TopicPartition(item["_id"].get("topic"), item["_id"].get("partition"))
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+def _stored(item: Document) -> StoredOffset | None:
+    """Return the position in a document, or None if the document has no valid position."""
+    offset, topic_id, epoch = (
+        item.get(name) for name in ("next_offset", "topic_id", "leader_epoch")
+    )
+    if not isinstance(offset, int):
+        return None
+    return StoredOffset(
+        next_offset=int(offset),
+        topic_id=topic_id if isinstance(topic_id, str) else None,
+        leader_epoch=epoch if isinstance(epoch, int) else None,
+    )
 
 
 def _gap(item: Document) -> Gap:

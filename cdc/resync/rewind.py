@@ -1,6 +1,6 @@
 """Moves the consumer's positions. Events that are read again are not applied again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from cdc.errors import Misconfigured
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.mongo.client import connect
-from cdc.mongo.positions import Positions
+from cdc.mongo.positions import Positions, StoredOffset
 from cdc.operator_log import log_command
 from cdc.wire.moments import milliseconds
 from cdc.wire.records import TopicPartition
@@ -78,16 +78,30 @@ def rewind(
     ]
     if not sources:
         raise Misconfigured(_no_source(topics, partition))
+    # Read the positions first: a position that is read later may be beyond the end that is known.
+    stored = positions.stored()
+    lost = {source: stored[source] for source in sources if _is_lost(marks, source, stored)}
+    firsts = {source: marks.of(source)[0] for source in sources}
     targets = {source: target(marks, source) for source in sources}
     moves = (f"{each.topic} {each.partition} to {to}" for each, to in targets.items())
     log_command("rewind", f"{settings.group}: {', '.join(moves)}", using=DEFAULT_DB_ALIAS)
-    before = positions.all()
     for source, offset in targets.items():
-        positions.move(source, offset, f"rewind by {who}")
+        positions.move(
+            source, offset, f"rewind by {who}", first=firsts[source], lost=lost.get(source)
+        )
+    before = {source: held.next_offset for source, held in stored.items()}
     return [
         Moved(source=source, before=before.get(source), after=offset)
         for source, offset in targets.items()
     ]
+
+
+def _is_lost(
+    marks: Watermarks, source: TopicPartition, positions: Mapping[TopicPartition, StoredOffset]
+) -> bool:
+    """Return whether Kafka has lost records before the position of the partition."""
+    held = positions.get(source)
+    return held is not None and marks.lost(source, held.next_offset, held.leader_epoch)
 
 
 def _no_source(topics: Sequence[str], partition: int | None) -> str:

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,14 @@ from cdc.errors import Fatal, Retryable
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
+from cdc.kafka.watermarks import Watermarks
 from cdc.testing.twins import FakeClock, MemoryReplica, MemoryRows, MemoryStore
+from cdc.wire.records import TopicPartition
 from project.stack.kafka.broker import Kafka
 from project.stack.ports import free_port
 from tests.cdc.consumer.test_consumer import Letters, Tally
 from tests.support.builders import ROUTES, change, outgoing
-from tests.support.commands import wait_until
+from tests.support.commands import retried, wait_until
 from tests.support.feed_settings import without_servers
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
@@ -141,6 +145,30 @@ def test_no_change_is_skipped_when_kafka_lost_its_end(
 
     assert {outbox_id for _, outbox_id in reader.store.history} == set(range(1, 23))
     assert [lost_from for lost_from, _ in reader.store.gaps.values()] == [10]
+
+
+def test_a_lost_end_is_recognised_without_a_consumer(broker: Broker, reader: Reader) -> None:
+    """A rewind stores a gap before it moves such a position."""
+    source = TopicPartition(TOPIC, 0)
+    broker.publish(*range(1, 6))
+    size = broker.log.stat().st_size
+    broker.publish(*range(6, 11))
+    reader.until(10)
+    epoch = reader.store.leader_epochs[source]
+    with closing(Watermarks(broker.settings)) as marks:
+        kept = [retried(partial(marks.lost, source, at, epoch)) for at in (5, 10)]
+    broker.lose_all_after(size)
+
+    with closing(Watermarks(broker.settings)) as marks:
+        short = retried(lambda: marks.lost(source, 10, epoch))
+        broker.publish(*range(11, 23))  # Offset 10 is now in the middle of these records.
+        after = [retried(partial(marks.lost, source, at, epoch)) for at in (5, 10)]
+        unknown = retried(lambda: marks.lost(source, 10, None))
+
+    assert kept == [False, False]
+    assert short
+    assert after == [False, True]
+    assert not unknown
 
 
 def test_a_restart_of_kafka_is_no_gap(broker: Broker, reader: Reader) -> None:

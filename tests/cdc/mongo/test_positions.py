@@ -116,17 +116,41 @@ def test_a_move_over_unread_records_is_a_gap(
 
 
 @pytest.mark.parametrize("taken", [False, True])
-def test_the_first_position_of_a_partition_leaves_no_gap(
-    replica: MongoReplica, feed_settings: CdcSettings, *, taken: bool
+@pytest.mark.parametrize(("target", "gap"), [(5, None), (7, (5, 7))])
+def test_a_partition_without_a_position_counts_as_read_up_to_its_first_record(
+    replica: MongoReplica,
+    feed_settings: CdcSettings,
+    target: int,
+    gap: tuple[int, int] | None,
+    *,
+    taken: bool,
 ) -> None:
     positions = Positions(connect(feed_settings), feed_settings)
     if taken:
         replica.take_over(SOURCE, "topic 1")
 
-    positions.move(SOURCE, 7, "an operator")
+    positions.move(SOURCE, target, "an operator", first=5)
 
-    assert positions.all() == {SOURCE: 7}
-    assert positions.gaps() == ()
+    assert positions.all() == {SOURCE: target}
+    assert [(each.lost_from, each.resumed_at) for each in positions.gaps()] == [gap] * bool(gap)
+
+
+@pytest.mark.parametrize(("position", "gap"), [(500, [(500, 0)]), (501, [])])
+def test_a_position_at_which_records_were_lost_becomes_a_gap(
+    replica: MongoReplica, feed_settings: CdcSettings, position: int, gap: list[tuple[int, int]]
+) -> None:
+    """But not if the consumer has moved the position in the meantime."""
+    positions = Positions(connect(feed_settings), feed_settings)
+    replica.take_over(SOURCE, "topic 1")
+    replica.apply([], {SOURCE: 500}, leader_epochs={SOURCE: 3})
+    (lost,) = positions.stored().values()
+    assert lost == StoredOffset(next_offset=500, topic_id="topic 1", leader_epoch=3)
+    replica.apply([], {SOURCE: position}, leader_epochs={SOURCE: 3})
+
+    positions.move(SOURCE, 0, "an operator", lost=lost)
+
+    assert positions.all() == {SOURCE: 0}
+    assert [(each.lost_from, each.resumed_at) for each in positions.gaps()] == gap
 
 
 def test_a_position_moves_while_its_consumer_moves_it(

@@ -37,10 +37,13 @@ class Group:
         self.applied = {self.at(0): 4, self.at(1): 3}
         for source in self.applied:
             self.replica.take_over(source, "topic 1")
-        self.replica.apply([], self.applied, leader_epochs=dict.fromkeys(self.applied, 1))
+        self.replica.apply([], self.applied, leader_epochs=dict.fromkeys(self.applied, 0))
 
     def at(self, partition: int) -> TopicPartition:
         return TopicPartition(self.topic, partition)
+
+    def gaps(self) -> list[tuple[TopicPartition, int, int]]:
+        return [(gap.source, gap.lost_from, gap.resumed_at) for gap in self.positions.gaps()]
 
     def rewind(
         self, target: Target, partition: int | None = None, *topics: str, who: str = "somebody"
@@ -62,6 +65,7 @@ def test_every_partition_is_moved_to_its_first_record(group: Group) -> None:
         Moved(source=group.at(1), before=3, after=0),
     ]
     assert group.positions.all() == {group.at(0): 2, group.at(1): 0}
+    assert group.gaps() == []
 
 
 def test_only_the_named_partition_is_moved(group: Group) -> None:
@@ -139,3 +143,40 @@ def test_the_consumer_is_fenced_and_resumes_at_the_new_position(group: Group) ->
 
     position = group.replica.take_over(group.at(1), "topic 1")
     assert (position.next_offset, position.leader_epoch, position.recreated) == (2, None, False)
+
+
+@pytest.mark.parametrize("target", [earliest, at_offset(3), at_time(START)])
+def test_a_rewind_leaves_a_gap_where_kafka_has_lost_the_newest_records(
+    group: Group, target: Target
+) -> None:
+    """The new position no longer shows that records were lost, and no consumer has noticed it."""
+    group.replica.apply([], {group.at(0): 500})
+
+    (first, second) = group.rewind(target)
+
+    assert group.gaps() == [(group.at(0), 500, first.after)]
+    assert (first.before, second.before) == (500, 3)
+
+
+def test_a_rewind_leaves_a_gap_where_the_log_was_truncated(group: Group) -> None:
+    """No record of Kafka has the leader epoch of the last applied record any more."""
+    group.replica.apply([], {group.at(0): 4}, leader_epochs={group.at(0): 7})
+
+    group.rewind(earliest)
+
+    assert group.gaps() == [(group.at(0), 4, 2)]
+
+
+def test_a_rewind_of_a_recreated_topic_leaves_its_gap_to_the_consumer(group: Group) -> None:
+    group.rewind(earliest, 1)
+
+    assert group.replica.take_over(group.at(1), "topic 2").recreated
+    assert group.gaps() == [(group.at(1), 0, 0)]
+
+
+def test_a_partition_without_a_position_is_not_skipped_silently(group: Group) -> None:
+    beside = TopicPartition(group.beside, 0)
+
+    group.rewind(at_offset(3), 0, group.beside)
+
+    assert group.gaps() == [(beside, 0, 3)]

@@ -63,8 +63,7 @@ class RelayLease(models.Model):
     token = models.BigIntegerField(default=0)
     """A number that is incremented each time the lease is taken."""
     mark = models.BigIntegerField(default=0, db_default=0)
-    """The id after which the next relay starts. Every id up to this one is published or will never
-    be used."""
+    """The id after which the next relay starts. Each id up to it is published or never used."""
     expires_at = models.DateTimeField()
 
     class Meta:
@@ -237,6 +236,8 @@ class DeadLetter(models.Model):
     resolved_by = models.CharField(max_length=255, blank=True, default="")
     why = models.TextField(blank=True, default="")
     """The reason for the replay or the discard."""
+    may_differ = models.BooleanField(default=False, db_default=False, db_index=True)
+    """Whether a discard may have left documents that differ from the row."""
 
     class Meta:
         db_table = "cdc_dead_letter"

@@ -2,28 +2,22 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
 
-import orjson
 from django.db import Error, transaction
 from django.utils import timezone
 
 from cdc.capture.resend import send_state
 from cdc.context import current_actor
+from cdc.dead_letters.leftovers import Leftovers
+from cdc.dead_letters.rows import row_of
 from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operator_log import log_action, people
 from cdc.refusals import close_broken_connections, refusal_of
-from cdc.registry import Capture, registry
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """The row that a dead letter is about; the row may have been deleted."""
-
-    capture: Capture
-    key: Any
-    """The primary key of the row, as a Python value."""
+_CHUNK = 500
+"""The number of discarded dead letters whose rows are compared at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +35,16 @@ class Outcome:
         """One message for each dead letter that was left unchanged."""
         return (*self.refused, *self.decided)
 
+    def __bool__(self) -> bool:
+        return bool(self.resolved or self.unchanged)
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        return Outcome(
+            resolved=[*self.resolved, *other.resolved],
+            refused=[*self.refused, *other.refused],
+            decided=[*self.decided, *other.decided],
+        )
+
 
 class AlreadyDecided(Refused):
     """Another decision about the dead letter was made first."""
@@ -54,27 +58,6 @@ class Decision:
     status: DeadLetterStatus
     why: str
     using: str
-
-
-def row_of(letter: DeadLetter) -> Row:
-    """Return the row that a dead letter is about. Raise Rejected if the row is unknown.
-
-    Usually, the message names the row's table. If it names no table, the row belongs to the only
-    captured table with the message's topic and key column.
-    """
-    name, value = _key_of(letter)
-    captures = [
-        capture
-        for capture in registry
-        if capture.topic == letter.topic and capture.key.name == name
-    ]
-    if letter.table:
-        captures = [capture for capture in registry if capture.table == letter.table]
-    if len(captures) != 1 or captures[0].key.name != name:
-        raise Rejected(
-            "The message does not name a captured table: the dead letter can only be discarded."
-        )
-    return Row(capture=captures[0], key=_python_key(captures[0], value))
 
 
 def each_waiting(*, using: str) -> Iterator[DeadLetter]:
@@ -108,9 +91,18 @@ def replay(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
 
 
 def discard(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
-    """Mark dead letters as discarded; nothing is sent, and the dead letters stay in the table."""
+    """Mark dead letters as discarded; nothing is sent, and the dead letters stay in the table.
+
+    Dead letters whose rows may differ from their documents are marked, and the status counts them
+    until a reconciliation has compared the rows.
+    """
     decision = Decision("discard", DeadLetterStatus.DISCARDED, why, using)
-    return _each(letters, lambda _letter: None, decision)
+    leftovers, rest = Leftovers(using), iter(letters)
+    outcome = Outcome(resolved=[], refused=[])
+    while chunk := _each(islice(rest, _CHUNK), leftovers.mark, decision):
+        leftovers.compare(chunk.resolved)
+        outcome += chunk
+    return outcome
 
 
 def _each(
@@ -137,28 +129,6 @@ def _each(
     return Outcome(resolved=resolved, refused=refused, decided=decided)
 
 
-def _key_of(letter: DeadLetter) -> tuple[str, Any]:
-    try:
-        key = orjson.loads(bytes(letter.key or b""))
-    except orjson.JSONDecodeError:
-        key = None
-    if not isinstance(key, dict) or len(key) != 1:
-        raise Rejected(
-            "The key of the message does not identify a row: the dead letter can only be discarded."
-        )
-    return next(iter(key.items()))
-
-
-def _python_key(capture: Capture, value: Any) -> Any:
-    try:
-        return capture.key_from_wire(value)
-    except Rejected:
-        raise Rejected(
-            f"The key of the message is not valid for {capture.table}: the dead letter can only be "
-            "discarded."
-        ) from None
-
-
 def _require_waiting(letter: DeadLetter) -> None:
     if letter.status != DeadLetterStatus.WAITING:
         actor = letter.resolved_by
@@ -176,6 +146,7 @@ def _resolve(letter: DeadLetter, decision: Decision) -> None:
             resolved_at=timezone.now(),
             resolved_by=current_actor(),
             why=decision.why,
+            may_differ=letter.may_differ,
         ):
             raise AlreadyDecided("Another decision was recorded in the meantime.")
         target = f"dead letter {letter.pk}: {letter}"

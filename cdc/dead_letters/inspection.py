@@ -12,7 +12,7 @@ from cdc.audience import Audience
 from cdc.capture.images import read_images
 from cdc.conf import CdcSettings
 from cdc.dead_letters.comparison import matches
-from cdc.dead_letters.decisions import Row, row_of
+from cdc.dead_letters.rows import Row, row_of
 from cdc.dead_letters.visible import is_event
 from cdc.errors import Misconfigured, Refused, Rejected, Retryable
 from cdc.models import DeadLetter

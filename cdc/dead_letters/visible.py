@@ -7,7 +7,7 @@ import orjson
 from django.db.models import Q
 
 from cdc.audience import Audience
-from cdc.dead_letters.decisions import row_of
+from cdc.dead_letters.rows import row_of
 from cdc.errors import Rejected
 from cdc.models import DeadLetter
 from cdc.wire.event import Operation, decode

@@ -215,8 +215,8 @@ def _gap(seen: Observed) -> Iterator[Finding]:
 
 
 def _unverified(seen: Observed) -> Iterator[Finding]:
-    if seen.unverified:
-        yield Finding(state=State.NOT_VERIFIED, text=seen.unverified)
+    for text in filter(None, (seen.unverified, seen.discarded)):
+        yield Finding(state=State.NOT_VERIFIED, text=text)
 
 
 def _dead_letters(seen: Observed) -> Iterator[Finding]:

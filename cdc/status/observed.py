@@ -56,6 +56,8 @@ class Observed:
     """None before the first reconciliation."""
     unverified: str | None = ""
     """Why the replica may differ until the repair of a new epoch has ended; otherwise empty."""
+    discarded: str | None = ""
+    """Why documents may differ since a dead letter of their row was discarded; otherwise empty."""
     paused: Paused | None = None
     """None if the consumers are not paused."""
     canary: CanaryStatus | None = None

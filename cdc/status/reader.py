@@ -41,8 +41,8 @@ from cdc.status.facts import (
 )
 from cdc.status.lags import Lags
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
-from cdc.status.new_epoch import unverified
 from cdc.status.troubles import troubles
+from cdc.status.unverified import discarded, unverified
 from cdc.status.verdict import Status
 
 _LONGEST_REASON = 300
@@ -104,6 +104,7 @@ class StatusReader:
             delays=mongodb(self._delays),
             reconcile=database(_last_reconcile),
             unverified=database(unverified),
+            discarded=database(discarded),
             canary=database(_canary),
             gaps=mongodb(self._gaps),
             other_outboxes=self._others.outboxes(),

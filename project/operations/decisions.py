@@ -30,7 +30,10 @@ _SENT = (
     "The current state of {row} in the database is resent through the outbox. "
     "The {message} not sent."
 )
-_KEPT = "Nothing is sent. The {letters} kept and marked as discarded."
+_KEPT = (
+    "Nothing is sent. The {letters} kept and marked as discarded. A change that was not applied "
+    "stays missing until its row changes again or a reconciliation repairs it."
+)
 
 
 class DecideView(ConfirmView):

@@ -76,6 +76,7 @@ def test_many_are_discarded_at_once(client: Client, boss: User) -> None:
 
     confirmation = post(client, "discard", letters[:1], select_across="1")
     assert "and 580 more" in confirmation
+    assert "A change that was not applied stays missing until its row changes again" in confirmation
     page = post(client, "discard", letters[:1], select_across="1", confirmed="yes", why="noise")
 
     assert "600 dead letters were discarded." in page

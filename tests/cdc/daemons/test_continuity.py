@@ -7,7 +7,7 @@ from cdc.daemons.continuity import ask_for_relay
 from cdc.jobs.kinds import REPAIR
 from cdc.jobs.table import Jobs
 from cdc.models import Job, JobState, OperatorAction
-from cdc.status.new_epoch import unverified
+from cdc.status.unverified import unverified
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 REASON = "The next outbox id is 1, but id 7 has been published."

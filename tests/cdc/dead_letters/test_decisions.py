@@ -8,7 +8,8 @@ import pytest
 from django.db import connections
 
 from cdc.context import acting_as
-from cdc.dead_letters.decisions import discard, each_waiting, replay, row_of
+from cdc.dead_letters.decisions import discard, each_waiting, replay
+from cdc.dead_letters.rows import row_of
 from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, OperatorAction, OutboxRecord
 from stories.models import Story

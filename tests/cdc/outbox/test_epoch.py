@@ -14,7 +14,7 @@ from cdc.jobs.kinds import REPAIR
 from cdc.models import Epoch, Job, JobState, OperatorAction, OutboxRecord, RelayLease
 from cdc.outbox import table as outbox
 from cdc.outbox.epoch import ensure_epoch
-from cdc.status.new_epoch import unverified
+from cdc.status.unverified import unverified
 from cdc.wire.event import Version
 from stories.models import Story
 from tests.cdc.capture.world import story

@@ -58,6 +58,7 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         ({}, True, "In sync: 3 rows everywhere, counted but not yet compared field by field."),
         ({"reconcile": replace(COMPARED, equal=True)}, True, "In sync: 3 rows everywhere."),
         ({"tables": (MANY,)}, True, "In sync: 1,205 rows everywhere, counted"),
+        ({"discarded": "The documents of 1 row may differ."}, False, "The documents of 1 row may"),
         (
             {"other_outboxes": (OtherOutbox(database="old", rows=2, seconds=61.0),)},
             False,
@@ -235,7 +236,7 @@ def test_the_json_shape_is_the_documented_one() -> None:
         *("outbox", "outbox_seconds", "lags", "tables", "dead_letters", "counters", "problems"),
         *("relay", "consumers", "delays", "last_error", "reconcile"),
         *("paused", "in_kafka", "canary", "other_outboxes", "unreachable", "gaps", "columns"),
-        *("waiting", "healthy", "verdict", "unverified", "state", "since", "findings"),
+        *("waiting", "healthy", "verdict", "unverified", "state", "since", "findings", "discarded"),
         *("dead_letters_since", "moved", "troubles", "read_at", "missing_topics"),
     }
     assert shape["reconcile"]["finished_at"] == "2026-01-02T00:00:00+00:00"

@@ -8,7 +8,7 @@ from cdc.daemons.continuity import ask_for_relay
 from cdc.jobs.kinds import REPAIR
 from cdc.jobs.table import Jobs
 from cdc.models import Job, JobState, ReconcileRun
-from cdc.status.new_epoch import unverified
+from cdc.status.unverified import unverified
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 JOBS = Jobs("default")

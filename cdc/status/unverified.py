@@ -1,0 +1,74 @@
+"""The status messages about documents that may differ from their rows.
+
+They may differ from the start of a new epoch until its repair has ended, and after a discard of
+dead letters until a reconciliation has compared the rows.
+"""
+
+import json
+from datetime import datetime, timedelta
+
+from django.db import DEFAULT_DB_ALIAS
+
+from cdc.models import DeadLetter, Job, JobState, ReconcileRun
+from cdc.outbox.continuity import ACTOR, EPOCH_ARGUMENT
+from cdc.printable import counted
+
+_REMEDIES = {
+    JobState.WAITING: "waits for `manage.py run_jobs` to repair the replica.",
+    JobState.RUNNING: "is repairing the replica.",
+}
+
+
+def unverified() -> str:
+    """Return a message if the repair after a new epoch is not done yet; empty otherwise.
+
+    After a failed or cancelled repair, a later reconciliation also clears this message.
+    """
+    repairs = Job.objects.using(DEFAULT_DB_ALIAS).filter(
+        arguments__startswith=f'{{"{EPOCH_ARGUMENT}"'
+    )
+    job = repairs.order_by("-id").first()
+    if job is None or job.state == JobState.DONE:
+        return ""
+    runs = ReconcileRun.objects.using(DEFAULT_DB_ALIAS)
+    if job.finished_at and runs.filter(finished_at__gt=job.finished_at).exists():
+        return ""
+    remedy = _REMEDIES.get(
+        JobState(job.state), f"is {job.state}: run `manage.py reconcile --repair`."
+    )
+    began = f"{job.asked_at.day} {job.asked_at:%b %Y, %H:%M:%S} UTC"
+    return f"{_cause(job)} on {began}. Job {job.pk} {remedy}"
+
+
+def discarded() -> str:
+    """Return a message if documents may differ since a discard; empty otherwise.
+
+    A reconciliation that began after the discard clears the message: it has compared the rows.
+    """
+    letters = DeadLetter.objects.using(DEFAULT_DB_ALIAS).filter(may_differ=True)
+    if began := _last_began():
+        letters = letters.filter(resolved_at__gt=began)
+    rows = letters.order_by().values("topic", "table", "key_text").distinct().count()
+    if not rows:
+        return ""
+    return (
+        f"The documents of {counted(rows, 'row')} whose dead letters were discarded may differ: "
+        "run `manage.py reconcile --repair`."
+    )
+
+
+def _cause(job: Job) -> str:
+    if job.asked_by == ACTOR:
+        return "The database reused outbox ids, so the relay began a new epoch"
+    return f"{job.asked_by} began a new epoch"
+
+
+def _last_began() -> datetime | None:
+    """Return when the last finished reconciliation began; None if none has finished."""
+    runs = ReconcileRun.objects.using(DEFAULT_DB_ALIAS).order_by("-id")
+    run = runs.values_list("finished_at", "result").first()
+    if run is None:
+        return None
+    finished_at, result = run
+    seconds: float = json.loads(result).get("seconds", 0.0)
+    return finished_at - timedelta(seconds=seconds)

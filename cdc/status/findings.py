@@ -189,6 +189,19 @@ def _missing_topics(seen: Observed) -> Iterator[Finding]:
         )
 
 
+def _abandoned_topics(seen: Observed) -> Iterator[Finding]:
+    for topic in seen.abandoned_topics:
+        yield Finding(
+            state=State.RECORDS_LOST,
+            text=(
+                f"The topic {topic} contains records that were not applied, and no model uses this "
+                "topic any more: set KAFKA_TOPIC back until the consumers have applied them, or "
+                "run `manage.py reconcile --repair` and delete the topic."
+            ),
+            parts=(Part.TOPIC, Part.COLLECTIONS),
+        )
+
+
 def _recreated(seen: Observed) -> Iterator[Finding]:
     """Yield the topics that were recreated, until their consumers store a gap."""
     remedy = _START_CONSUMER if seen.consumers == 0 else "check the logs of the consumers"
@@ -278,7 +291,7 @@ def _reconcile(seen: Observed) -> Iterator[Finding]:
 
 _RULES: Sequence[Rule] = (
     *(_unreachable, _paused, _outbox_delayed, _other_outboxes, _kafka_delayed, _failing),
-    *(_missing_topics, _recreated, _gap, _unverified, _dead_letters, _columns, _counts),
-    *(_uncounted, _reconcile),
+    *(_missing_topics, _abandoned_topics, _recreated, _gap, _unverified, _dead_letters),
+    *(_columns, _counts, _uncounted, _reconcile),
 )
 """In order of importance, the most important first."""

@@ -38,6 +38,9 @@ class Lags:
         If the group has read other topics but none of these, all topics that do not exist are
         included, because KAFKA_TOPIC or KAFKA_BOOTSTRAP_SERVERS may be wrong.
         """
+        self.abandoned: tuple[str, ...] = ()
+        """The topics that the group has read, that no model uses any more, and whose last records
+        the group has not applied."""
 
     def read(
         self,
@@ -58,6 +61,7 @@ class Lags:
         sources = self._sources()
         found_topics = {source.topic for source in sources}
         self.missing = self._missing(found_topics, {source.topic for source in positions})
+        self.abandoned = self._abandoned(positions)
         ids = {name: self._topics.topic_id(name) for name in found_topics}
         found = tuple(
             with_horizon(
@@ -79,6 +83,17 @@ class Lags:
         return tuple(
             name for name in self._names if name not in found and (elsewhere or name in read)
         )
+
+    def _abandoned(self, positions: Mapping[TopicPartition, StoredOffset]) -> tuple[str, ...]:
+        others = {source.topic for source in positions} - set(self._names)
+        existing = {name: self._topics.partitions(name) for name in others}
+        unread = {
+            source.topic
+            for source, stored in positions.items()
+            if source.partition in existing.get(source.topic, ())
+            and stored.next_offset < self._watermarks.of(source)[1]
+        }
+        return tuple(sorted(unread))
 
     def after_commits(self) -> int:
         """Count the records after the offsets committed in Kafka, which may be a second old.

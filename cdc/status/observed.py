@@ -81,6 +81,8 @@ class Observed:
     """The outboxes of other databases, which relays of the default database do not read."""
     missing_topics: tuple[str, ...] = ()
     """The topics that should exist but do not (see `Lags.missing`); their lag is unknown."""
+    abandoned_topics: tuple[str, ...] = ()
+    """The topics with unapplied records that no model uses any more (see `Lags.abandoned`)."""
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -137,7 +139,7 @@ class Observed:
     def none_lost(self) -> bool:
         """Whether the gaps could be read and nothing else that was read shows a loss."""
         recreated = any(lag.recreated for lag in self.lags or ())
-        lost = self.gap_places or self.missing_topics or recreated
+        lost = self.gap_places or self.missing_topics or self.abandoned_topics or recreated
         return self.gaps is not None and not lost
 
     @property

@@ -90,6 +90,7 @@ class StatusReader:
             outbox_seconds=outbox_seconds or 0.0,
             lags=lags,
             missing_topics=() if lags is None else self._lags.missing,
+            abandoned_topics=() if lags is None else self._lags.abandoned,
             moved=moved or 0,
             in_kafka=kafka(self._lags.after_commits) if positions is None else None,
             paused=database(lambda: _paused(self._group)),

@@ -43,7 +43,7 @@ class Status(Observed):
         """The most important finding as a sentence, and the states of the other findings."""
         found = self.findings
         if not found:
-            return self._in_transit or self._in_sync
+            return self._in_transit or (self._in_sync if self.equal else self._moving)
         return f"{found[0].text}{_also(found)}"
 
     def verdict_after(self, seconds: float) -> str:
@@ -57,6 +57,11 @@ class Status(Observed):
             return ""
         oldest = max(self.outbox_seconds, self.kafka_seconds)
         return f"{counted(self.waiting, 'change')} in transit, the oldest for {oldest:.1f} s."
+
+    @property
+    def _moving(self) -> str:
+        changes = counted(self.moved, "change")
+        return f"{changes} in transit while the rows and the documents were counted."
 
     @property
     def _in_sync(self) -> str:

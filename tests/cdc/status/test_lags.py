@@ -215,6 +215,19 @@ def test_a_topic_that_does_not_exist_has_no_lag_that_is_0(kafka: Kafka) -> None:
     assert kafka.lags.missing == ()
 
 
+def test_the_unread_records_of_a_topic_that_no_model_uses_are_reported(kafka: Kafka) -> None:
+    """As after a change of KAFKA_TOPIC while the consumers were behind."""
+    old = TopicPartition("old-events", 0)
+    kafka.records[old] = [kafka.now]
+    for offset, expected in ((0, ("old-events",)), (1, ())):
+        positions = {P0: StoredOffset(next_offset=0), old: StoredOffset(next_offset=offset)}
+        kafka.lags.read(positions, lambda _: None, 0)
+        assert kafka.lags.abandoned == expected
+    kafka.partitions = ()
+    kafka.lags.read({old: StoredOffset(next_offset=0)}, lambda _: None, 0)
+    assert kafka.lags.abandoned == (), "the topic was deleted"
+
+
 def test_a_new_pipeline_needs_no_topic_yet(kafka: Kafka) -> None:
     kafka.partitions = ()
     assert kafka.lags.read({}, lambda _: None, 0) == ()

@@ -129,6 +129,11 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             "A gap in partitions 0, 3 of orders and partition 3 of story-events: ",
         ),
         (
+            {"abandoned_topics": ("old-events",)},
+            False,
+            "The topic old-events contains records that were not applied, and no model uses this ",
+        ),
+        (
             {"missing_topics": ("story-events",), "lags": ()},
             False,
             "The topic story-events does not exist in Kafka: correct KAFKA_TOPIC or KAFKA_",
@@ -180,7 +185,11 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             "100,000 rows, but its collections have 2 or 3 documents, with 7 changes in transit.",
         ),
         ({**WAITING, "tables": (replace(LACKING, rows=9),)}, True, "7 changes in transit"),
-        ({"moved": 1, "tables": (LACKING,)}, True, "In sync"),
+        (
+            {"moved": 1, "tables": (LACKING,)},
+            True,
+            "1 change in transit while the rows and the documents were counted.",
+        ),
         ({"reconcile": COMPARED}, False, "Out of sync at the last reconciliation: 3 rows"),
         ({"unverified": "Outbox ids were"}, False, "Outbox ids were"),
         (
@@ -238,6 +247,7 @@ def test_the_json_shape_is_the_documented_one() -> None:
         *("paused", "in_kafka", "canary", "other_outboxes", "unreachable", "gaps", "columns"),
         *("waiting", "healthy", "verdict", "unverified", "state", "since", "findings", "discarded"),
         *("dead_letters_since", "moved", "troubles", "read_at", "missing_topics"),
+        "abandoned_topics",
     }
     assert shape["reconcile"]["finished_at"] == "2026-01-02T00:00:00+00:00"
     assert shape["delays"] == {"changes": 1, "p50": 0.1, "p95": 0.1, "p99": 0.1}

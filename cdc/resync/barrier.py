@@ -68,7 +68,8 @@ class Barrier:
             for number in self._topics.partitions(name)
             for source in [TopicPartition(name, number)]
         }
-        ids = {name: self._topics.topic_id(name) for name in self._topic_names}
+        # A topic need not exist before the first event of its model.
+        ids = {name: self._topics.topic_id(name) for name in {source.topic for source in ends}}
         self._until_none(
             lambda: self._lag(ends, ids), lambda: _PAUSED if self._pauses.exists() else _NO_CONSUMER
         )

@@ -33,6 +33,10 @@ from cdc.runtime.loop import Clock, SystemClock
 _NEW_EPOCH = (
     "A new epoch began during the comparison, so its result is not valid: run the command again."
 )
+_ANOTHER_RUN = (
+    "Another reconciliation has found differences in the meantime, which this one may have missed: "
+    "run the command again."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +134,11 @@ class Reconciler:
     def run(self, *, restart: bool) -> Result | None:
         """Compare, repair if requested, and store the result; return None if the run was stopped.
 
-        Raise Retryable if a service is unavailable, or if a new epoch begins during the run. The
-        run resumes at the checkpoint of an earlier run, unless the earlier comparisons may be wrong
-        by now; with `restart`, the run starts from the beginning.
+        Raise Retryable if a service is unavailable, if a new epoch begins during the run, or if
+        another run finds differences that this run has not found.
+
+        The run resumes at the checkpoint of an earlier run, unless the earlier comparisons may be
+        wrong by now; with `restart`, the run starts from the beginning.
         """
         with suppress(WaitStopped):
             return self._run(restart)
@@ -169,6 +175,7 @@ class Reconciler:
             tables=tuple(tables),
         )
         if result.equal:
+            self._refuse_if_another_differed()
             self._positions.close_gaps(gaps)
             self._remember_columns(columns)
         ReconcileRun.objects.using(self._using).create(
@@ -177,6 +184,12 @@ class Reconciler:
             result=json.dumps(result.as_json()),
         )
         return result
+
+    def _refuse_if_another_differed(self) -> None:
+        """Raise Retryable if a run that finished meanwhile left a difference: it may be newer."""
+        others = ReconcileRun.objects.using(self._using).filter(id__gt=self._last_run or 0)
+        if others.filter(equal=False).exists():
+            raise Retryable(_ANOTHER_RUN)
 
     def _recorded_columns(self) -> Mapping[Capture, Recorded]:
         return {capture: self._columns.recorded(capture.table) for capture in registry}

@@ -72,6 +72,11 @@ def test_a_position_past_the_end_of_kafka_is_not_caught_up(feed_settings: CdcSet
 
 
 @pytest.mark.services
+def test_a_topic_need_not_exist_before_its_first_event(feed_settings: CdcSettings) -> None:
+    Barrier(feed_settings, [feed_settings.topic], FakeClock(), using="default").wait()
+
+
+@pytest.mark.services
 @pytest.mark.parametrize(("records", "waiting"), [(5, 5), (0, 1)])
 def test_the_consumer_must_notice_that_the_topic_was_created_again(
     feed_settings: CdcSettings, records: int, waiting: int

@@ -409,6 +409,22 @@ def test_a_run_during_which_an_epoch_begins_has_no_result(world: World) -> None:
     assert world.run().equal
 
 
+def test_a_run_does_not_hide_a_difference_that_another_run_has_found(world: World) -> None:
+    """The difference may have come after this run had compared the row."""
+    bars = iter(range(3))
+
+    def stopped() -> bool:
+        if next(bars, None) == 1:
+            world.damage(1)
+            assert not world.run(task="another").equal
+        return False
+
+    with pytest.raises(Retryable, match="Another reconciliation has found differences"):
+        world.reconciler(stopped=stopped).run(restart=False)
+
+    assert not ReconcileRun.objects.latest("id").equal
+
+
 def test_a_gap_that_opens_during_the_run_stays_open(world: World) -> None:
     steps: list[int] = []
 

@@ -11,19 +11,23 @@ from cdc.models import Job
 from cdc.mongo.reader import LastApplied
 from cdc.operator_log import log_action
 from cdc.outbox.continuity import ACTOR, EPOCH_ARGUMENT, EpochGuard
-from cdc.registry import all_topics
+from cdc.registry import all_topics, topic_names
 from cdc.runtime.loop import Clock
 from cdc.runtime.telemetry import Tally
 
 
 def epoch_guard(settings: CdcSettings, clock: Clock, counters: Tally) -> EpochGuard:
-    """Return a guard that queries Kafka, and MongoDB if Kafka's topics are empty."""
+    """Return a guard that queries Kafka, and MongoDB if one of the captured topics is empty.
+
+    The topic of the canary does not count, because the history does not contain its changes.
+    """
     kafka = LastPublished(settings, sorted(all_topics()))
     # The relay itself does not need MongoDB.
     mongodb = [LastApplied(settings)] if settings.mongodb_uri else []
     return EpochGuard(
         using=DEFAULT_DB_ALIAS,
         witnesses=[kafka, *mongodb],
+        topics=topic_names(),
         on_new_epoch=ask_for_relay,
         clock=clock,
         counters=counters,

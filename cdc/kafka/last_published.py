@@ -87,7 +87,8 @@ class LastPublished:
     def _take(self, message: Message, left: set[tuple[str, int]], found: list[Published]) -> None:
         error = message.error()
         if error is None:
-            change = published(message.key(), message.value(), dict(message.headers() or []))
+            headers = dict(message.headers() or [])
+            change = published(message.key(), message.value(), headers, message.topic() or "")
             found += [change] if change else []
         elif error.code() == KafkaError._PARTITION_EOF or error.code() in _MISSING:  # noqa: SLF001
             left.discard((message.topic() or "", message.partition() or 0))

@@ -7,7 +7,7 @@ published changes, which it finds in its memory, Kafka or MongoDB.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 from django.db import connections, transaction
@@ -60,16 +60,24 @@ class EpochGuard:
         *,
         using: str,
         witnesses: Sequence[Witness],
+        topics: Collection[str] = (),
         on_new_epoch: Callable[[int, str], None],
         clock: Clock,
         counters: telemetry.Tally,
     ) -> None:
-        """The `witnesses` are queried in order, until one of them returns changes.
+        """The `witnesses` are queried in order, until all `topics` are known.
+
+        If a topic is empty, its records may be lost, and the next witness may know them. It is
+        queried once for each topic that is or becomes empty, because a query may take a second.
+        Without `topics`, any change is enough.
 
         `on_new_epoch` is called in the transaction, with the new epoch and the reason.
         """
         self._using = using
         self._witnesses = witnesses
+        self._topics = frozenset(topics)
+        self._empty: frozenset[str] = frozenset()
+        """The topics that were empty when a witness without topics returned a change."""
         self._on_new_epoch = on_new_epoch
         self._clock = clock
         self._counters = counters
@@ -89,10 +97,14 @@ class EpochGuard:
         `check` does the same for each new token. Calling `learn` at the start opens the
         connections, which takes longest, so that a standby can take over at once.
         """
+        empty = self._topics
         for witness in self._witnesses:
             found = witness(keep_waiting)
             self._remember(found)
-            if found:
+            whole = any(not change.topic for change in found)
+            empty -= {change.topic for change in found}
+            if whole or (found and empty <= self._empty):
+                self._empty = empty
                 break
 
     def check(
@@ -108,6 +120,8 @@ class EpochGuard:
             return False
         if token != self._token:
             self.learn(keep_waiting)
+            # A standby has not looked for the row, which may have been missing for a moment only.
+            self._epoch_seen = self._clock.monotonic()
         with retryable_errors(self._using):
             begun = bool(self._sign()) and self._begin_epoch()
         self._token, self._connection = token, connections[self._using].connection

@@ -91,5 +91,5 @@ class MemoryLastPublished:
         if self.broker.down or not keep_waiting():
             raise Retryable("The in-memory broker is down, or the caller stopped waiting.")
         ends = [record for log in self.broker.logs.values() for record in log[-LAST_RECORDS:]]
-        found = (published(each.key, each.value, dict(each.headers)) for each in ends)
+        found = (published(each.key, each.value, dict(each.headers), each.topic) for each in ends)
         return [change for change in found if change]

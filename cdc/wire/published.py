@@ -26,10 +26,15 @@ class Published:
     """The Kafka key as text."""
     ts_ms: int | None = None
     """The time of capture in milliseconds since 1970; None if unknown, as in a tombstone."""
+    topic: str = ""
+    """The topic of the record; empty if the change was not read from Kafka."""
 
 
 def published(
-    key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | str | None]
+    key: bytes | None,
+    value: bytes | None,
+    headers: Mapping[str, bytes | str | None],
+    topic: str = "",
 ) -> Published | None:
     """Return the change in a record; None if the headers show that the relay did not write it."""
     epoch, outbox_id = _number(headers.get("epoch")), _number(headers.get("outbox_id"))
@@ -39,6 +44,7 @@ def published(
         version=Version(epoch, outbox_id),
         key=(key or b"").decode(errors="replace"),
         ts_ms=None if value is None else _ts_ms(value),
+        topic=topic,
     )
 
 

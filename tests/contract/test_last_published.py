@@ -66,7 +66,12 @@ def test_each_change_has_its_version_key_and_time(topic: Topic) -> None:
     topic.send(*(outgoing(event, topic.name) for event in events))
 
     assert topic.last() == [
-        Published(version=event.version, key=f'{{"id":{event.key}}}', ts_ms=event.ts_ms)
+        Published(
+            version=event.version,
+            key=f'{{"id":{event.key}}}',
+            ts_ms=event.ts_ms,
+            topic=topic.name,
+        )
         for event in events
     ]
 
@@ -95,7 +100,7 @@ def test_a_tombstone_shows_its_version(topic: Topic) -> None:
     )
     topic.send(tombstone)
 
-    assert topic.last() == [Published(version=Version(1, 9), key='{"id":3}')]
+    assert topic.last() == [Published(version=Version(1, 9), key='{"id":3}', topic=topic.name)]
 
 
 def test_records_of_other_producers_are_passed_over(topic: Topic) -> None:

@@ -3,11 +3,15 @@
 import pytest
 from django.db import transaction
 
-from cdc.daemons.continuity import ask_for_relay
+from cdc.daemons.continuity import ask_for_relay, epoch_guard
 from cdc.jobs.kinds import REPAIR
 from cdc.jobs.table import Jobs
 from cdc.models import Job, JobState, OperatorAction
+from cdc.registry import all_topics
 from cdc.status.unverified import unverified
+from cdc.testing.twins import FakeClock
+from tests.cdc.outbox.guarded import Tally
+from tests.support.feed_settings import without_servers
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 REASON = "The next outbox id is 1, but id 7 has been published."
@@ -51,3 +55,12 @@ def test_it_is_part_of_the_transaction() -> None:
 
     assert not Job.objects.exists()
     assert not OperatorAction.objects.exists()
+
+
+def test_the_topic_of_the_canary_does_not_count() -> None:
+    """Its records must not keep the relay from asking MongoDB: the history has no canary."""
+    away = without_servers(bootstrap_servers="127.0.0.1:1")
+    guard = epoch_guard(away, FakeClock(), Tally("default", FakeClock()))
+
+    assert "story-events" in guard._topics
+    assert guard._topics == all_topics().keys() - {"story-events-canary"}

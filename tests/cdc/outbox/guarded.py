@@ -40,6 +40,7 @@ class Scene:
         guard = EpochGuard(
             using="default",
             witnesses=self.witnesses,
+            topics=["story-events"],
             on_new_epoch=lambda epoch, reason: self.began.append((epoch, reason)),
             clock=self.clock,
             counters=self.counters,

@@ -10,7 +10,9 @@ import orjson
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.utils import timezone
 
+from cdc.canary.models import Canary
 from cdc.errors import Refused, Retryable
 from cdc.models import Epoch, OutboxRecord, RelayLease
 from cdc.outbox import table as outbox
@@ -238,6 +240,27 @@ def test_a_deleted_epoch_is_replaced_unless_a_flush_does_it(scene: Scene) -> Non
     assert epoch() > before
     assert len(scene.versions()) == 5
     assert scene.repeated() == {}
+
+
+def test_a_standby_that_takes_over_during_a_flush_waits_for_the_new_epoch(scene: Scene) -> None:
+    save(3)
+    scene.run()
+    standby = scene.new_relay("standby")
+    standby.run_once()
+    scene.clock.sleep(FLUSH_SECONDS)
+    scene.run()
+    standby.run_once()
+    Epoch.objects.all().delete()
+    scene.relay.close()
+    scene.clock.sleep(LEASE_SECONDS)
+
+    scene.run(standby)
+    assert scene.began == []
+    for _ in range(int(FLUSH_SECONDS)):
+        scene.clock.sleep(1)
+        scene.run(standby)
+
+    assert len(scene.began) == 1
 
 
 @pytest.mark.parametrize("knows", ["memory", "kafka"])
@@ -523,6 +546,84 @@ def test_the_second_witness_is_asked_if_the_first_holds_nothing(scene: Scene) ->
     scene.run()
 
     assert asked == ["history"]
+
+
+def canary(beat: int) -> None:
+    Canary.objects.update_or_create(name="c", defaults={"beat": beat, "sent_at": timezone.now()})
+
+
+def test_the_canary_does_not_replace_the_lost_changes_of_a_topic(scene: Scene) -> None:
+    """Only the history knows the ids in the recreated topic, which the database uses again."""
+    truncate()
+    canary(1)
+    save(6)
+    scene.run()
+    known = [Published(version=max(scene.versions()))]
+    scene.witnesses.append(lambda _: known)
+    scene.broker.recreate("story-events")
+    assert scene.versions() == [Version(epoch(), 1)], "the canary"
+    assign_from(3)
+    save(2)
+    scene.restart()
+
+    scene.run()
+
+    assert len(scene.began) == 1
+    assert {version.epoch for version in scene.versions()[1:]} == {epoch()}
+
+
+@pytest.mark.parametrize("knows_a_story", [False, True])
+def test_without_the_history_the_relay_publishes_what_follows_the_canary(
+    scene: Scene, *, knows_a_story: bool
+) -> None:
+    """If the topic of each model has changes, the history is not even asked."""
+    asked: list[str] = []
+
+    def unreachable(keep_waiting: Callable[[], bool]) -> Sequence[Published]:
+        asked.append("history")
+        return []
+
+    canary(1)
+    save(1 if knows_a_story else 0)
+    scene.run()
+    scene.witnesses.append(unreachable)
+    scene.restart()
+    save()
+
+    scene.run()
+
+    assert asked == ([] if knows_a_story else ["history"])
+    assert scene.began == []
+    assert not OutboxRecord.objects.exists()
+
+
+def test_the_history_is_asked_once_about_a_topic_that_is_empty_for_long(scene: Scene) -> None:
+    """A standby may take over while MongoDB is down, and must not wait for it."""
+    truncate()
+    asked: list[str] = []
+
+    def history(keep_waiting: Callable[[], bool]) -> Sequence[Published]:
+        asked.append("history")
+        return [Published(version=Version(epoch(), 1))]
+
+    canary(1)
+    scene.run()
+    scene.witnesses.append(history)
+    scene.restart()
+    guard = scene.relay._guard
+    assert isinstance(guard, EpochGuard)
+    for _ in range(2):
+        guard.learn(lambda: True)
+    assert asked == ["history"]
+
+    save()
+    scene.run()
+    guard.learn(lambda: True)
+    scene.broker.recreate("story-events")
+    guard.learn(lambda: True)
+
+    assert asked == ["history"] * 2
+    assert scene.began == []
 
 
 def test_nothing_is_published_until_kafka_has_answered(scene: Scene) -> None:

@@ -276,7 +276,9 @@ class Relay:
         reasons = self._publisher.publish([record], self._keep_waiting)
         if reasons:
             self._dead_letters.store(row, _version(row, self._guard).epoch, record, reasons[0])
-            telemetry.log(_log, logging.ERROR, telemetry.OUTBOX_REJECTED, id=row.id, key=row.key)
+            telemetry.log(
+                _log, logging.ERROR, telemetry.OUTBOX_REJECTED, id=row.id, table=row.table
+            )
 
     def _keep_waiting(self) -> bool:
         return not self._stopping() and self._hold_lease()

@@ -138,7 +138,7 @@ def test_a_crash_before_the_acknowledgement_repeats_the_event() -> None:
     assert first == again
 
 
-def test_a_rejected_row_does_not_delay_the_others() -> None:
+def test_a_rejected_row_does_not_delay_the_others(caplog: pytest.LogCaptureFixture) -> None:
     story(1)
     Story.objects.create(title="large", href="http://example.org/", description="x" * 5000)
     story(3)
@@ -150,6 +150,9 @@ def test_a_rejected_row_does_not_delay_the_others() -> None:
     assert titles == ["story 1", "story 3"]
     assert "more than 4000 bytes" in DeadLetter.objects.get().reason
     assert not OutboxRecord.objects.exists()
+    (logged,) = [vars(each) for each in caplog.records if each.message == "outbox.rejected"]
+    assert logged["table"] == "stories_story"
+    assert "key" not in logged, "a key that is text may be personal"
 
 
 def test_a_rejected_row_that_cannot_be_stored_stays_in_the_outbox() -> None:

@@ -43,6 +43,7 @@ def retry(readers: int) -> bytes:
 def heartbeat(position: object) -> bytes:
     """Return a comment, and an event that scripts can see.
 
-    The id of the event advances the position of a reader whose filter matches no changes.
+    The id of the event advances the position of a reader whose filter matches no changes. While
+    `position` is None, the event has no id.
     """
     return b": alive\n" + message("alive", position)

@@ -90,7 +90,7 @@ class Reader:
                     yield message("bye", why="You no longer have access to the feed.")
                 if access is not Access.ALLOWED:
                     return
-                if self._at and time.monotonic() - self._sent >= HEARTBEAT_SECONDS:
+                if time.monotonic() - self._sent >= HEARTBEAT_SECONDS:
                     self._sent = time.monotonic()
                     yield heartbeat(self._at)
                 await self._hub.news(self._longest_wait(), turn, group)

@@ -446,6 +446,22 @@ def test_a_quiet_stream_sends_heartbeats(monkeypatch: pytest.MonkeyPatch) -> Non
     play(scene)
 
 
+def test_a_stream_that_has_no_position_yet_sends_heartbeats(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise, a proxy would end the stream while Kafka is unreachable."""
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.0)
+
+    async def scene(world: World) -> None:
+        world.broker.down = True
+        reader = world.reader()
+        await world.until(lambda: reader.alive > 1)
+        assert reader.named("state") == [{"kafka": "away"}]
+        assert reader.last_id == ""
+
+    play(scene)
+
+
 def test_the_delay_of_a_change_is_reported_once_known() -> None:
     async def scene(world: World) -> None:
         readers = [world.reader(), world.reader(wanted=Filter(key="none"))]

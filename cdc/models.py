@@ -258,14 +258,15 @@ class DeadLetter(models.Model):
 class AppendOnlyQuerySet(models.QuerySet["OperatorAction"]):
     """Raises Refused for every update and delete."""
 
-    def update(self, **_: Any) -> NoReturn:
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise Refused(_APPEND_ONLY)
 
-    def bulk_update(self, *_: Any, **__: Any) -> NoReturn:
-        raise Refused(_APPEND_ONLY)
+    update = bulk_update = delete = _refuse
 
-    def delete(self) -> NoReturn:
-        raise Refused(_APPEND_ONLY)
+    def bulk_create(self, objs: Any, batch_size: Any = None, *args: Any, **options: Any) -> Any:
+        """Insert rows; raise Refused if rows that conflict would be updated or ignored."""
+        unsafe = any((*args, *options.values()))
+        return self._refuse() if unsafe else super().bulk_create(objs, batch_size)
 
 
 class OperatorAction(models.Model):

@@ -212,11 +212,15 @@ def _announce_changes(stored: User, after: User, using: str) -> None:
 
 
 class AppendOnlyQuerySet(models.QuerySet["RoleChange"]):
-    def update(self, **_: Any) -> Never:
+    def _refuse(self, *_: Any, **__: Any) -> Never:
         raise Refused(APPEND_ONLY)
 
-    def delete(self) -> Never:
-        raise Refused(APPEND_ONLY)
+    update = bulk_update = delete = _refuse
+
+    def bulk_create(self, objs: Any, batch_size: Any = None, *args: Any, **options: Any) -> Any:
+        """Insert rows; raise Refused if rows that conflict would be updated or ignored."""
+        unsafe = any((*args, *options.values()))
+        return self._refuse() if unsafe else super().bulk_create(objs, batch_size)
 
 
 APPEND_ONLY = (

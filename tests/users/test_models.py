@@ -111,6 +111,13 @@ def test_record_is_append_only(boss: User, as_boss: Client) -> None:
             attempt()
     with pytest.raises(Refused, match="cannot be changed or deleted"):
         RoleChange.objects.update(who="nobody")
+    row.who = "nobody"
+    overwrite: dict[str, Any] = {"update_conflicts": True, "update_fields": ["who"]}
+    for options in (overwrite, {"ignore_conflicts": True}):
+        with pytest.raises(Refused, match="cannot be changed or deleted"):
+            RoleChange.objects.bulk_create([row], **options)
+    with pytest.raises(Refused, match="cannot be changed or deleted"):
+        RoleChange.objects.bulk_update([row], ["who"])
     for page in ("add/", f"{row.pk}/delete/"):
         assert as_boss.get(f"/admin/users/rolechange/{page}").status_code == 403
     as_boss.post(f"/admin/users/rolechange/{row.pk}/change/", {"who": "nobody"})

@@ -152,6 +152,11 @@ def test_the_operator_log_is_append_only() -> None:
         OperatorAction.objects.all().delete,
         lambda: OperatorAction.objects.update(why="second"),
         lambda: OperatorAction.objects.bulk_update([action], ["why"]),
+        lambda: OperatorAction.objects.bulk_create([action], ignore_conflicts=True),
+        lambda: OperatorAction.objects.bulk_create(
+            [action], update_conflicts=True, update_fields=["why"]
+        ),
+        lambda: OperatorAction.objects.bulk_create([action], None, False, True, ["why"]),
     ):
         with pytest.raises(Refused):
             change()

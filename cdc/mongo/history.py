@@ -5,14 +5,19 @@ from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, MongoClient
+from pymongo.errors import ExecutionTimeout
 
 from cdc.conf import CdcSettings
+from cdc.errors import Retryable
 from cdc.mongo.client import database, reaching
 from cdc.mongo.content import LATEST, as_json, seconds_between
 from cdc.mongo.plan import Document
 from cdc.wire.event import ChangeEvent, Operation, PastEvent, Row, Version
 
 _MOST_MS = 2_000
+_TOO_LONG = (
+    "The search for this change in the history took too long: jump to the time of the change."
+)
 _LARGEST = 2**63 - 1
 """The largest integer that MongoDB can store."""
 
@@ -50,7 +55,8 @@ class History:
         """Return the event that had this partition and offset in the topic, or None.
 
         If the topic was recreated, several events may have had this partition and offset. The event
-        that was applied last is returned.
+        that was applied last is returned. There is no index on these fields, because it would slow
+        down each write to the replica. The time limit may therefore end the search.
         """
         if max(partition, offset) > _LARGEST:
             return None
@@ -58,7 +64,10 @@ class History:
         with reaching():
             found = self._history.find(place, max_time_ms=_MOST_MS)
             found = found.sort("$natural", DESCENDING).limit(1)
-            return next(iter(self._events(found)), None)
+            try:
+                return next(iter(self._events(found)), None)
+            except ExecutionTimeout as error:
+                raise Retryable(_TOO_LONG) from error
 
     def applied(self, versions: Sequence[Version]) -> dict[Version, float]:
         """Return the delays, in seconds, of those changes that the replica has applied.

@@ -8,6 +8,7 @@ import pytest
 from pymongo.collection import Collection
 
 from cdc.conf import CdcSettings
+from cdc.errors import Retryable
 from cdc.mongo.client import connect, database
 from cdc.mongo.history import History
 from cdc.mongo.history_document import history_document
@@ -82,6 +83,17 @@ def test_events_of_other_topics_are_not_in_the_history_of_the_topic(
     assert history.since(NOW, 1) == [found]
     stored.delete_one({"topic": topic})
     assert history.at(0, 17) is None
+
+
+def test_a_search_by_offset_that_takes_too_long_says_so(
+    stored: Collection[Document], history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored.insert_many([{"partition": 0, "offset": 0} for _ in range(50_000)])
+    assert history.at(0, 1) is None
+    monkeypatch.setattr("cdc.mongo.history._MOST_MS", 1)
+
+    with pytest.raises(Retryable, match="took too long: jump to the time of the change"):
+        history.at(0, 1)
 
 
 def test_an_event_of_an_earlier_topic_of_the_table_is_not_shown(

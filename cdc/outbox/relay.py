@@ -273,12 +273,10 @@ class Relay:
     def _publish_alone(self, row: OutboxRecord, record: Outgoing) -> None:
         if not self._keep_waiting():
             raise Retryable("The batch was abandoned: its rows stay in the outbox.")
-        reasons = self._publisher.publish([record], self._keep_waiting)
-        if reasons:
+        if reasons := self._publisher.publish([record], self._keep_waiting):
             self._dead_letters.store(row, _version(row, self._guard).epoch, record, reasons[0])
-            telemetry.log(
-                _log, logging.ERROR, telemetry.OUTBOX_REJECTED, id=row.id, table=row.table
-            )
+            row_of = {"id": row.id, "table": row.table}  # A key that is text may be personal.
+            telemetry.log(_log, logging.ERROR, telemetry.OUTBOX_REJECTED, **row_of)
 
     def _keep_waiting(self) -> bool:
         return not self._stopping() and self._hold_lease()

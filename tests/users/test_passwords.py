@@ -75,6 +75,15 @@ def test_no_secret_question_is_asked(client: Client) -> None:
     assert fields == {"email", "name", "password1", "password2"}
 
 
+@pytest.mark.parametrize("path", ["/login/", "/register/"])
+def test_a_password_in_a_url_is_ignored(client: Client, ann: User, path: str) -> None:
+    new = {"email": "new@b.example", "name": "A", "password1": PASSWORD, "password2": PASSWORD}
+    answer = client.get(path, {"username": ann.email, "password": PASSWORD, **new})
+    assert '<form method="post"' in answer.content.decode()
+    assert "sessionid" not in client.cookies
+    assert User.objects.count() == 1
+
+
 def form_of(client: Client, path: str) -> Any:
     return client.get(path).context["form"]
 

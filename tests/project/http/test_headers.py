@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.test import Client, override_settings
+from django.http import HttpResponse
+from django.middleware.security import SecurityMiddleware
+from django.test import Client, RequestFactory, override_settings
 
+from cdc.commands import __version__
 from project.config.environment import load_environment
 from tests.support.paths import ROOT
 from tests.support.static_files import plain_static_files
@@ -109,7 +112,8 @@ def test_other_names_require_tls_and_pass_the_deploy_check() -> None:
     code = (
         "from django.conf import settings as s; "
         "assert s.SESSION_COOKIE_SECURE and s.CSRF_COOKIE_SECURE and s.SECURE_SSL_REDIRECT; "
-        "assert s.SECURE_HSTS_SECONDS > 10**7 and not s.SILENCED_SYSTEM_CHECKS; "
+        "assert s.SECURE_HSTS_SECONDS == 365 * 24 * 3600 and s.SECURE_HSTS_INCLUDE_SUBDOMAINS; "
+        "assert not s.SILENCED_SYSTEM_CHECKS; "
         "import django; from django.core.management import call_command; django.setup(); "
         "call_command('check', deploy=True, fail_level='WARNING')"
     )
@@ -123,6 +127,40 @@ def test_other_names_require_tls_and_pass_the_deploy_check() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "redirected"),
+    [
+        *(("/", True), ("/login/", True), ("/metrics/x", True)),
+        *(("/healthz", False), ("/readyz", False), ("/metrics", False)),
+    ],
+)
+def test_only_probes_and_metrics_respond_without_tls(path: str, *, redirected: bool) -> None:
+    with override_settings(SECURE_SSL_REDIRECT=True):
+        middleware = SecurityMiddleware(lambda _: HttpResponse())
+    answer = middleware.process_request(RequestFactory().get(path))
+    assert (answer is not None) is redirected
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/static/", "/static/cdc/", "/static/../manage.py", "/static/%2e%2e/manage.py"),
+        *("/manage.py", "/project/settings.py", "/.git/config"),
+    ],
+)
+def test_neither_a_folder_nor_another_file_is_served(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.django_db
+def test_a_page_does_not_name_the_version(client: Client) -> None:
+    for path in ("/", "/login/", "/stories/", "/nothing-here/"):
+        answer = client.get(path)
+        assert __version__ not in answer.content.decode()
+        assert "Server" not in answer.headers
 
 
 @pytest.mark.django_db

@@ -251,8 +251,7 @@ class DeadLetter(models.Model):
         permissions = [("resolve_deadletter", "Can replay and discard dead letters")]
 
     def __str__(self) -> str:
-        # The reason is not part of this text, because it may quote personal data.
-        return f"{self.topic} {self.partition}:{self.offset}"
+        return f"{self.topic} {self.partition}:{self.offset}"  # The reason may quote personal data.
 
 
 class AppendOnlyQuerySet(models.QuerySet["OperatorAction"]):

@@ -17,6 +17,8 @@ _LONGEST_TABLE = 100
 
 MongoDB limits the total length of the names of the database and of a collection.
 """
+_LONGEST_TOPIC = 242
+"""The maximum length of a topic's name without a suffix: Kafka limits a name to 249 characters."""
 
 
 class Declared(Protocol):
@@ -56,6 +58,11 @@ def delete_markers_of(table: str) -> str:
     `cdc.mongo.plan` uses the same name.
     """
     return f"{table}_delete_markers"
+
+
+def canary_topic(topic: str) -> str:
+    """Return the name of the topic of the canaries that belong to `topic`."""
+    return f"{topic[:_LONGEST_TOPIC]}-canary"
 
 
 def conflicts(captures: Iterable[Declared]) -> Iterator[Conflict]:

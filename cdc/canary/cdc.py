@@ -5,15 +5,13 @@ This module is internal and not an example. To capture your own models, use `cdc
 
 from cdc.canary.models import Canary
 from cdc.conf import cdc_settings
+from cdc.declarations import canary_topic
 from cdc.registry import Capture, register
-
-_LONGEST = 242
-"""The maximum length of the name without its suffix: Kafka limits a name to 249 characters."""
 
 register(
     Capture(
         model=Canary,
-        topic=f"{cdc_settings().topic[:_LONGEST]}-canary",
+        topic=canary_topic(cdc_settings().topic),
         collections=(cdc_settings().canary_collection,),
         internal=True,
     )

@@ -3,11 +3,13 @@
 from pymongo import MongoClient, ReturnDocument
 
 from cdc.conf import CdcSettings
+from cdc.errors import Retryable
 from cdc.mongo.client import database, reaching
 from cdc.mongo.plan import Document
 from cdc.runtime.loop import Clock
 
 _INTERVAL_SECONDS = 1.0
+_RESTORED = "MongoDB was restored during the comparison, so its result is not valid: run it again."
 
 
 class ReplicaMark:
@@ -27,7 +29,10 @@ class ReplicaMark:
         self._due = float("-inf")
 
     def advance(self) -> int:
-        """Increase the counter, at most once per second, and return its value."""
+        """Increase the counter, at most once per second, and return its value.
+
+        Raise Retryable if the counter has gone back since the last call.
+        """
         if self._clock.monotonic() >= self._due:
             with reaching():
                 found = self._documents.find_one_and_update(
@@ -36,7 +41,9 @@ class ReplicaMark:
                     upsert=True,
                     return_document=ReturnDocument.AFTER,
                 )
-            self._count = _count(found)
+            before, self._count = self._count, _count(found)
+            if self._count <= before:
+                raise Retryable(_RESTORED)
             self._due = self._clock.monotonic() + _INTERVAL_SECONDS
         return self._count
 

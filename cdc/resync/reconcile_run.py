@@ -24,6 +24,7 @@ from cdc.registry import Capture, registry
 from cdc.resync.barrier import Barrier, WaitStopped
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
+from cdc.resync.discarded import discarded_letters, settle_discarded
 from cdc.resync.orphans import Orphans
 from cdc.resync.reconcile import Reconciliation
 from cdc.resync.report import TableReport
@@ -150,15 +151,17 @@ class Reconciler:
         # Kafka may still contain changes that a restored database has lost. If they were applied
         # after their rows had been compared, documents would differ again.
         self._barrier.wait()
+        self._refuse_after_new_epoch(epoch)
         self._last_run = _last_run(self._using)
         if restart:
             self.discard_checkpoints()
         else:
             self._discard_outdated()
         # A resumed run closes no gaps: a gap may contain changes of rows that the run compared
-        # before the gap was found.
+        # before the gap was found. The same is true for discarded dead letters.
         resumed = any(self._checkpoint(each).load() for each in registry)
         gaps = () if resumed else self._positions.gaps()
+        discarded = () if resumed else discarded_letters(using=self._using)
         columns = {} if resumed else self._recorded_columns()
         tables = []
         for capture in registry:
@@ -166,8 +169,7 @@ class Reconciler:
             if report is None:
                 return None
             tables.append(report)
-        if current_epoch(using=self._using) != epoch:
-            raise Retryable(_NEW_EPOCH)
+        self._refuse_after_new_epoch(epoch)
         result = Result(
             finished_at=datetime.fromtimestamp(self._clock.time(), tz=UTC),
             seconds=self._clock.monotonic() - began,
@@ -178,12 +180,17 @@ class Reconciler:
             self._refuse_if_another_differed()
             self._positions.close_gaps(gaps)
             self._remember_columns(columns)
+            settle_discarded(discarded, using=self._using)
         ReconcileRun.objects.using(self._using).create(
             finished_at=result.finished_at,
             equal=result.equal,
             result=json.dumps(result.as_json()),
         )
         return result
+
+    def _refuse_after_new_epoch(self, epoch: int | None) -> None:
+        if current_epoch(using=self._using) != epoch:
+            raise Retryable(_NEW_EPOCH)
 
     def _refuse_if_another_differed(self) -> None:
         """Raise Retryable if a run that finished meanwhile left a difference: it may be newer."""

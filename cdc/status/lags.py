@@ -1,15 +1,17 @@
 """Reads from Kafka how many published records the replica has not applied, and their age."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from cdc.conf import CdcSettings
+from cdc.declarations import canary_topic
 from cdc.errors import Retryable
 from cdc.kafka.retention import Retention
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.mongo.positions import StoredOffset
-from cdc.registry import Capture
+from cdc.registry import Capture, registry
 from cdc.status.ages import Reading, age, reading_of
 from cdc.status.facts import PartitionLag
 from cdc.wire.records import TopicPartition
@@ -39,8 +41,8 @@ class Lags:
         included, because KAFKA_TOPIC or KAFKA_BOOTSTRAP_SERVERS may be wrong.
         """
         self.abandoned: tuple[str, ...] = ()
-        """The topics that the group has read, that no model uses any more, and whose last records
-        the group has not applied."""
+        """The topics that the group has read, that no model uses any more, and that contain records
+        which the group has not applied. A topic that Kafka does not describe is left out."""
 
     def read(
         self,
@@ -57,11 +59,11 @@ class Lags:
         Raise Retryable if Kafka does not return the offsets. After the first record that Kafka does
         not return, no other record is read, because each of these reads may wait for a timeout.
         """
+        self.abandoned = ()
         ages = _Ages(self._watermarks)
         sources = self._sources()
         found_topics = {source.topic for source in sources}
         self.missing = self._missing(found_topics, {source.topic for source in positions})
-        self.abandoned = self._abandoned(positions)
         ids = {name: self._topics.topic_id(name) for name in found_topics}
         found = tuple(
             with_horizon(
@@ -75,6 +77,7 @@ class Lags:
         )
         if ages.error and any(lag.seconds is None for lag in found):
             failed(ages.error)
+        self.abandoned = self._abandoned(positions)
         return found
 
     def _missing(self, found: Collection[str], read: set[str]) -> tuple[str, ...]:
@@ -85,15 +88,19 @@ class Lags:
         )
 
     def _abandoned(self, positions: Mapping[TopicPartition, StoredOffset]) -> tuple[str, ...]:
-        others = {source.topic for source in positions} - set(self._names)
-        existing = {name: self._topics.partitions(name) for name in others}
-        unread = {
-            source.topic
-            for source, stored in positions.items()
-            if source.partition in existing.get(source.topic, ())
-            and stored.next_offset < self._watermarks.of(source)[1]
-        }
-        return tuple(sorted(unread))
+        captured = {*self._names, *(capture.topic for capture in registry.all())}
+        old = {source.topic for source in positions} - captured
+        canaries = {canary_topic(source.topic) for source in positions}
+        return tuple(name for name in sorted(old - canaries) if self._is_unread(name, positions))
+
+    def _is_unread(self, topic: str, positions: Mapping[TopicPartition, StoredOffset]) -> bool:
+        with suppress(Retryable):
+            existing = {TopicPartition(topic, each) for each in self._topics.partitions(topic)}
+            for source in existing & positions.keys():
+                first, end = self._watermarks.of(source)
+                if max(first, positions[source].next_offset) < end:
+                    return True
+        return False
 
     def after_commits(self) -> int:
         """Count the records after the offsets committed in Kafka, which may be a second old.

@@ -4,9 +4,6 @@ They may differ from the start of a new epoch until its repair has ended, and af
 dead letters until a reconciliation has compared the rows.
 """
 
-import json
-from datetime import datetime, timedelta
-
 from django.db import DEFAULT_DB_ALIAS
 
 from cdc.models import DeadLetter, Job, JobState, ReconcileRun
@@ -43,11 +40,9 @@ def unverified() -> str:
 def discarded() -> str:
     """Return a message if documents may differ since a discard; empty otherwise.
 
-    A reconciliation that began after the discard clears the message: it has compared the rows.
+    A reconciliation that began after the discard and leaves no difference clears the message.
     """
     letters = DeadLetter.objects.using(DEFAULT_DB_ALIAS).filter(may_differ=True)
-    if began := _last_began():
-        letters = letters.filter(resolved_at__gt=began)
     rows = letters.order_by().values("topic", "table", "key_text").distinct().count()
     if not rows:
         return ""
@@ -61,14 +56,3 @@ def _cause(job: Job) -> str:
     if job.asked_by == ACTOR:
         return "The database reused outbox ids, so the relay began a new epoch"
     return f"{job.asked_by} began a new epoch"
-
-
-def _last_began() -> datetime | None:
-    """Return when the last finished reconciliation began; None if none has finished."""
-    runs = ReconcileRun.objects.using(DEFAULT_DB_ALIAS).order_by("-id")
-    run = runs.values_list("finished_at", "result").first()
-    if run is None:
-        return None
-    finished_at, result = run
-    seconds: float = json.loads(result).get("seconds", 0.0)
-    return finished_at - timedelta(seconds=seconds)

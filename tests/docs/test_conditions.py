@@ -20,6 +20,15 @@ NOT_PRODUCED: dict[str, dict[str, Any]] = {
     "a topic was deleted and created again": {
         "lags": (replace(lag(0, 0.0), lost=True, recreated=True),),
     },
+    "a topic that no model uses any more has unread records": {
+        "abandoned_topics": ("old-events",),
+    },
+    "a dead letter was discarded, and its row may differ from the documents": {
+        "discarded": (
+            "The documents of 1 row whose dead letters were discarded may differ: "
+            "run `manage.py reconcile --repair`."
+        ),
+    },
     "a count of documents took too long": {
         "tables": (
             TableCount(table="stories_story", rows=3, documents={}, uncounted=("stories_story_1",)),

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cdc.conf import CdcSettings
+from cdc.errors import Retryable
 from cdc.mongo.client import connect
 from cdc.mongo.replica_mark import ReplicaMark
 from cdc.testing.twins import FakeClock
@@ -29,6 +30,10 @@ def test_the_counter_of_a_group_increases_at_most_once_per_second(
     assert ReplicaMark(client, feed_settings, clock).advance() == 3
     assert mark.reached(3)
     assert not mark.reached(4)
+    clock.sleep(1.0)
+    client[feed_settings.mongodb_database].drop_collection(feed_settings.positions_collection)
+    with pytest.raises(Retryable, match="MongoDB was restored during the comparison"):
+        mark.advance()
     other = ReplicaMark(client, replace(feed_settings, group="other"), clock)
     assert not other.reached(1)
     client.drop_database(feed_settings.mongodb_database)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.models import Checkpoint, OutboxRecord, ReconcileRun
+from cdc.models import Checkpoint, DeadLetter, OutboxRecord, ReconcileRun
 from cdc.mongo.client import connect, database, position_id
 from cdc.mongo.columns import DocumentColumns
 from cdc.mongo.plan import Document
@@ -28,6 +28,7 @@ from stories.models import Story
 from tests.cdc.resync.filled_topic import fill
 from tests.cdc.resync.mongodb import store
 from tests.support.bars import Bars
+from tests.support.letters import letter
 from tests.support.toy.models import Label
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
@@ -188,6 +189,8 @@ def test_the_result_is_stored(world: World) -> None:
 
 
 def test_a_difference_keeps_the_gaps_open(world: World) -> None:
+    letter()
+    DeadLetter.objects.update(may_differ=True)
     world.open_gap()
     key = edit(world)
 
@@ -198,6 +201,7 @@ def test_a_difference_keeps_the_gaps_open(world: World) -> None:
         "6 rows compared, 1 document differs: run `manage.py reconcile --repair`.",
     ]
     assert len(world.positions.gaps()) == 1
+    assert DeadLetter.objects.get().may_differ
     assert world.recorded() == {each.table: [] for each in world.captures}
 
 
@@ -271,10 +275,12 @@ def test_a_run_that_is_stopped_while_it_waits_has_no_result(world: World) -> Non
 
 @pytest.mark.parametrize("rows", [2, 5])
 def test_a_resumed_run_closes_no_gap(world: World, rows: int) -> None:
-    """It compared some rows earlier, possibly before the gap was found."""
+    """It compared some rows earlier, possibly before the gap was found or a letter discarded."""
     world.stop_after(rows)
     assert not ReconcileRun.objects.exists()
     world.open_gap()
+    letter()
+    DeadLetter.objects.update(may_differ=True)
 
     result = world.run()
 
@@ -284,8 +290,10 @@ def test_a_resumed_run_closes_no_gap(world: World, rows: int) -> None:
     ]
     assert len(world.positions.gaps()) == 1
     assert world.recorded() == {each.table: [] for each in world.captures}
+    assert DeadLetter.objects.get().may_differ
     assert world.run().equal
     assert world.positions.gaps() == ()
+    assert not DeadLetter.objects.get().may_differ
 
 
 @pytest.mark.parametrize("way", ["restart", "discard", "another task", "a repair"])

@@ -10,6 +10,7 @@ from cdc.kafka.retention import Retention
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.mongo.positions import StoredOffset
+from cdc.registry import registry
 from cdc.status.facts import PartitionLag
 from cdc.status.findings import State
 from cdc.status.lags import Lags
@@ -226,6 +227,35 @@ def test_the_unread_records_of_a_topic_that_no_model_uses_are_reported(kafka: Ka
     kafka.partitions = ()
     kafka.lags.read({old: StoredOffset(next_offset=0)}, lambda _: None, 0)
     assert kafka.lags.abandoned == (), "the topic was deleted"
+
+
+def test_the_topic_of_the_canary_is_not_an_old_topic(kafka: Kafka) -> None:
+    """Neither the present one nor that of an old topic."""
+    (present,) = {capture.topic for capture in registry.all() if capture.internal}
+    sources = [TopicPartition(name, 0) for name in (present, "old-events-canary")]
+    kafka.records |= {source: [kafka.now] for source in sources}
+    positions = {source: StoredOffset(next_offset=0) for source in sources}
+    kafka.lags.read(
+        {**positions, TopicPartition("old-events", 9): StoredOffset(next_offset=0)},
+        lambda _: None,
+        0,
+    )
+    assert kafka.lags.abandoned == ()
+
+
+def test_an_old_topic_that_kafka_does_not_describe_is_no_outage(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def described(_: Topics, name: str) -> tuple[int, ...]:
+        if name == "old-events":
+            raise Retryable("Kafka: TOPIC_AUTHORIZATION_FAILED")
+        return (0, 1)
+
+    monkeypatch.setattr(Topics, "partitions", described)
+    positions = {TopicPartition("old-events", 0): StoredOffset(next_offset=0)}
+
+    assert len(kafka.lags.read(positions, lambda _: None, 0)) == 2
+    assert (kafka.lags.abandoned, kafka.problems) == ((), [])
 
 
 def test_a_new_pipeline_needs_no_topic_yet(kafka: Kafka) -> None:

@@ -50,11 +50,6 @@ class ReplicaReader:
                 counted[name] = self._db[name].count_documents({}, hint=_BY_ID, maxTimeMS=_COUNT_MS)
         return counted
 
-    def documents(self, collections: Iterable[str], key: Identity) -> dict[str, Document | None]:
-        """Return the document with this key, or None, for each collection."""
-        with reaching():
-            return {name: self._db[name].find_one({"_id": key}) for name in collections}
-
     def held(self, collections: Iterable[str], keys: Sequence[Any]) -> dict[str, dict[Any, Held]]:
         """Return the documents with these keys, by collection and key."""
         # Decoding is slow, and most documents have the same bytes in every collection. Equal bytes

@@ -41,10 +41,6 @@ def test_keys_of_all_types_are_walked_in_pages(reader: ReplicaReader) -> None:
 
 def test_counts_documents_and_keys(reader: ReplicaReader) -> None:
     assert reader.counts(["boxes", "empty"]) == {"boxes": 7, "empty": 0}
-    assert reader.documents(["boxes", "empty"], "a") == {
-        "boxes": {"_id": "a", "_epoch": 1, "_version": 7},
-        "empty": None,
-    }
     assert reader.keys("boxes", [2, 3, "b"]) == {2, "b"}
     assert set(reader.held(["boxes"], [2, 3])["boxes"]) == {2}
 

@@ -17,6 +17,7 @@ _LONGEST_TABLE = 100
 
 MongoDB limits the total length of the names of the database and of a collection.
 """
+_CANARY = "-canary"
 _LONGEST_TOPIC = 242
 """The maximum length of a topic's name without a suffix: Kafka limits a name to 249 characters."""
 
@@ -62,7 +63,12 @@ def delete_markers_of(table: str) -> str:
 
 def canary_topic(topic: str) -> str:
     """Return the name of the topic of the canaries that belong to `topic`."""
-    return f"{topic[:_LONGEST_TOPIC]}-canary"
+    return f"{topic[:_LONGEST_TOPIC]}{_CANARY}"
+
+
+def is_canary_topic(topic: str) -> bool:
+    """Whether `topic` contains canaries, also if KAFKA_TOPIC was changed since."""
+    return topic.endswith(_CANARY)
 
 
 def conflicts(captures: Iterable[Declared]) -> Iterator[Conflict]:

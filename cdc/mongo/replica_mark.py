@@ -36,16 +36,21 @@ class ReplicaMark:
         if self._clock.monotonic() >= self._due:
             with reaching():
                 found = self._documents.find_one_and_update(
-                    {"_id": self._id},
+                    # An older counter is not increased: it must not reach the lost values again.
+                    {"_id": self._id, **self._not_older},
                     {"$inc": {"checkpoints": 1}},
-                    upsert=True,
+                    upsert=not self._count,
                     return_document=ReturnDocument.AFTER,
                 )
-            before, self._count = self._count, _count(found)
-            if self._count <= before:
+            if found is None:
                 raise Retryable(_RESTORED)
+            self._count = _count(found)
             self._due = self._clock.monotonic() + _INTERVAL_SECONDS
         return self._count
+
+    @property
+    def _not_older(self) -> Document:
+        return {"checkpoints": {"$gte": self._count}} if self._count else {}
 
     def reached(self, count: int) -> bool:
         """Return whether the counter has this value or a higher one."""

@@ -1,11 +1,11 @@
 """Reads from Kafka how many published records the replica has not applied, and their age."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
+from time import monotonic
 
 from cdc.conf import CdcSettings
-from cdc.declarations import canary_topic
+from cdc.declarations import is_canary_topic
 from cdc.errors import Retryable
 from cdc.kafka.retention import Retention
 from cdc.kafka.topics import Topics
@@ -18,6 +18,7 @@ from cdc.wire.records import TopicPartition
 
 Failed = Callable[[Retryable], None]
 _DAY_SECONDS = 86_400
+_OLD_TOPICS_SECONDS = 60.0
 
 
 class Lags:
@@ -42,7 +43,9 @@ class Lags:
         """
         self.abandoned: tuple[str, ...] = ()
         """The topics that the group has read, that no model uses any more, and that contain records
-        which the group has not applied. A topic that Kafka does not describe is left out."""
+        which the group has not applied. If Kafka does not describe one of them, the last answer
+        counts, and the topics are not examined again for a minute."""
+        self._old_due = float("-inf")
 
     def read(
         self,
@@ -59,7 +62,6 @@ class Lags:
         Raise Retryable if Kafka does not return the offsets. After the first record that Kafka does
         not return, no other record is read, because each of these reads may wait for a timeout.
         """
-        self.abandoned = ()
         ages = _Ages(self._watermarks)
         sources = self._sources()
         found_topics = {source.topic for source in sources}
@@ -89,17 +91,26 @@ class Lags:
 
     def _abandoned(self, positions: Mapping[TopicPartition, StoredOffset]) -> tuple[str, ...]:
         captured = {*self._names, *(capture.topic for capture in registry.all())}
-        old = {source.topic for source in positions} - captured
-        canaries = {canary_topic(source.topic) for source in positions}
-        return tuple(name for name in sorted(old - canaries) if self._is_unread(name, positions))
+        old = sorted({source.topic for source in positions} - captured)
+        if monotonic() < self._old_due:
+            return self.abandoned
+        try:
+            topics = (name for name in old if not is_canary_topic(name))
+            return tuple(name for name in topics if self._is_unread(name, positions))
+        except Retryable:
+            self._old_due = monotonic() + _OLD_TOPICS_SECONDS
+            return self.abandoned
 
     def _is_unread(self, topic: str, positions: Mapping[TopicPartition, StoredOffset]) -> bool:
-        with suppress(Retryable):
-            existing = {TopicPartition(topic, each) for each in self._topics.partitions(topic)}
-            for source in existing & positions.keys():
-                first, end = self._watermarks.of(source)
-                if max(first, positions[source].next_offset) < end:
-                    return True
+        numbers = self._topics.partitions(topic)
+        topic_id = self._topics.topic_id(topic) if numbers else ""
+        for source in (TopicPartition(topic, number) for number in numbers):
+            first, end = self._watermarks.of(source)
+            stored = positions.get(source)
+            # The topic may have been recreated by a relay that found an old outbox row.
+            applied = stored.next_offset if stored and stored.is_of(topic_id) else first
+            if max(first, applied) < end:
+                return True
         return False
 
     def after_commits(self) -> int:

@@ -433,6 +433,32 @@ def test_a_run_does_not_hide_a_difference_that_another_run_has_found(world: Worl
     assert not ReconcileRun.objects.latest("id").equal
 
 
+def test_nothing_is_compared_if_an_epoch_begins_before_the_comparison(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconciler = world.reconciler()
+    monkeypatch.setattr(reconciler._barrier, "wait", lambda: another_epoch(world))
+
+    with pytest.raises(Retryable, match="A new epoch began"):
+        reconciler.run(restart=False)
+
+    assert world.bars == []
+
+
+def test_a_letter_that_is_discarded_during_the_run_is_not_settled(world: World) -> None:
+    letter()
+
+    def stopped() -> bool:
+        DeadLetter.objects.update(may_differ=True)
+        return False
+
+    result = world.reconciler(stopped=stopped).run(restart=False)
+
+    assert result is not None
+    assert result.equal
+    assert DeadLetter.objects.get().may_differ
+
+
 def test_a_gap_that_opens_during_the_run_stays_open(world: World) -> None:
     steps: list[int] = []
 

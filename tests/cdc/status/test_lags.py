@@ -40,7 +40,7 @@ class Kafka:
             (Topics, "partitions", lambda *_: self.partitions),
             (Topics, "topic_id", lambda *_: self.topic_id),
             (Retention, "seconds", lambda *_: 86_400.0),
-            (Watermarks, "of", lambda _, source: (0, len(self.records[source]))),
+            (Watermarks, "of", lambda _, source: (0, len(self.records.get(source, ())))),
             (Watermarks, "timestamp_ms", self._timestamp_ms),
         ):
             monkeypatch.setattr(owner, name, function)
@@ -216,14 +216,23 @@ def test_a_topic_that_does_not_exist_has_no_lag_that_is_0(kafka: Kafka) -> None:
     assert kafka.lags.missing == ()
 
 
-def test_the_unread_records_of_a_topic_that_no_model_uses_are_reported(kafka: Kafka) -> None:
+def test_the_unread_records_of_a_topic_that_no_model_uses_are_reported(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As after a change of KAFKA_TOPIC while the consumers were behind."""
     old = TopicPartition("old-events", 0)
     kafka.records[old] = [kafka.now]
-    for offset, expected in ((0, ("old-events",)), (1, ())):
-        positions = {P0: StoredOffset(next_offset=0), old: StoredOffset(next_offset=offset)}
+    for stored, expected in (
+        (StoredOffset(next_offset=0), ("old-events",)),
+        (StoredOffset(next_offset=1), ()),
+        (StoredOffset(next_offset=1, topic_id="deleted"), ("old-events",)),
+    ):
+        positions = {P0: StoredOffset(next_offset=0), old: stored}
         kafka.lags.read(positions, lambda _: None, 0)
         assert kafka.lags.abandoned == expected
+    monkeypatch.setattr(Watermarks, "of", lambda *_: (1, 1))
+    kafka.lags.read({old: StoredOffset(next_offset=0)}, lambda _: None, 0)
+    assert kafka.lags.abandoned == (), "Kafka has removed the record"
     kafka.partitions = ()
     kafka.lags.read({old: StoredOffset(next_offset=0)}, lambda _: None, 0)
     assert kafka.lags.abandoned == (), "the topic was deleted"
@@ -251,11 +260,14 @@ def test_an_old_topic_that_kafka_does_not_describe_is_no_outage(
             raise Retryable("Kafka: TOPIC_AUTHORIZATION_FAILED")
         return (0, 1)
 
+    old = TopicPartition("old-events", 0)
+    positions = {old: StoredOffset(next_offset=0)}
+    kafka.records[old] = [kafka.now]
+    kafka.lags.read(positions, lambda _: None, 0)
     monkeypatch.setattr(Topics, "partitions", described)
-    positions = {TopicPartition("old-events", 0): StoredOffset(next_offset=0)}
 
     assert len(kafka.lags.read(positions, lambda _: None, 0)) == 2
-    assert (kafka.lags.abandoned, kafka.problems) == ((), [])
+    assert (kafka.lags.abandoned, kafka.problems) == (("old-events",), []), "the last answer"
 
 
 def test_a_new_pipeline_needs_no_topic_yet(kafka: Kafka) -> None:

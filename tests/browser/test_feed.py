@@ -615,6 +615,23 @@ def test_one_tab_reaches_the_list_and_one_leaves_it(page: Page) -> None:
     assert page.locator(f"{ROWS}:focus").count() == 0
 
 
+@pytest.mark.parametrize("wanted", [DESK, PHONE])
+def test_the_verdict_moves_nothing_when_it_arrives(
+    page: Page, topic: Topic, wanted: dict[str, int]
+) -> None:
+    size(page, wanted)
+    page.route("**/operations/verdict/", lambda _: None)
+    page.reload()
+    chips = page.locator(".sf-feed-ops")
+    expect(chips).to_be_visible()
+    expect(page.locator(ROWS)).to_have_count(3)
+    before = chips.bounding_box()
+    # This also continues the requests that are held.
+    page.unroute("**/operations/verdict/")
+    expect(page.locator("[data-lag]")).to_be_visible()
+    assert chips.bounding_box() == before
+
+
 def test_rows_are_held_back_while_they_are_read(page: Page, topic: Topic) -> None:
     page.keyboard.press("j")
     chips = page.locator(".sf-feed-ops")

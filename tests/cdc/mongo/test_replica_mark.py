@@ -31,10 +31,16 @@ def test_the_counter_of_a_group_increases_at_most_once_per_second(
     assert mark.reached(3)
     assert not mark.reached(4)
     clock.sleep(1.0)
-    client[feed_settings.mongodb_database].drop_collection(feed_settings.positions_collection)
+    counters = client[feed_settings.mongodb_database][feed_settings.positions_collection]
+    counters.update_one({}, {"$set": {"checkpoints": 1}})
+    for _ in range(2):
+        with pytest.raises(Retryable, match="MongoDB was restored during the comparison"):
+            mark.advance()
+    assert not mark.reached(2)
+    counters.drop()
     with pytest.raises(Retryable, match="MongoDB was restored during the comparison"):
         mark.advance()
-    assert not ReplicaMark(client, feed_settings, clock).reached(1)
+    assert not mark.reached(1)
     other = ReplicaMark(client, replace(feed_settings, group="other"), clock)
     assert not other.reached(1)
     client.drop_database(feed_settings.mongodb_database)

@@ -251,7 +251,7 @@ class DeadLetter(models.Model):
         permissions = [("resolve_deadletter", "Can replay and discard dead letters")]
 
     def __str__(self) -> str:
-        return f"{self.topic} {self.partition}:{self.offset}"  # The reason may quote personal data.
+        return f"{self.topic} {self.partition}:{self.offset}"  # Not the reason: it may be private.
 
 
 class AppendOnlyQuerySet(models.QuerySet["OperatorAction"]):

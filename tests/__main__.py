@@ -10,7 +10,6 @@ import argparse
 import math
 import os
 import secrets
-import shutil
 import signal
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from project.stack.errors import StackError
 from project.up.console import Console
+from tests.support import chromium
 from tests.support.databases import DATABASES, SQLITE
 from tests.support.runs import LIMIT_SECONDS, Lane, Run, side_by_side
 from tests.support.servers import Servers
@@ -90,7 +90,7 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
                     raise
                 left_out[name] = str(error)
         codes = side_by_side(lanes(runs(databases, arguments), env, folder, console))
-    if not arguments and shutil.which("chromium") is None:
+    if not arguments and chromium.program() is None:
         left_out["the browser tests"] = "Chromium is not installed"
     codes = {name: codes[name] for name in databases}
     console.show(last_line(codes, left_out, arguments, servers.in_containers))
@@ -164,7 +164,7 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
         "pages": (BROWSER,),
         "faults": (FAULTS, "-m", "faults"),
     }
-    if shutil.which("chromium") is None:
+    if chromium.program() is None:
         del parts["pages"]
 
     def run(name: str, database: str, *chosen: str) -> Run:

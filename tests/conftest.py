@@ -2,7 +2,6 @@
 
 import gc
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 
 from cdc.conf import CdcSettings
 from tests.acceptance.conftest import environment
+from tests.support import chromium
 from tests.support.empty_tables import empty_tables
 from tests.support.feed_settings import without_servers
 from tests.support.nginx import Nginx, behind_nginx
@@ -82,7 +82,7 @@ def _is_sqlite() -> bool:
 
 def _skips_browser() -> bool:
     # With other databases, `make test` installs Chromium.
-    return _is_sqlite() and shutil.which("chromium") is None
+    return _is_sqlite() and chromium.program() is None
 
 
 def _address(name: str) -> str:

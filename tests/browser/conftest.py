@@ -1,7 +1,6 @@
 """Fixtures for tests in Chromium. Errors, policy violations and foreign requests fail a test."""
 
 import os
-import shutil
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,14 +20,11 @@ from pytest_django.live_server_helper import LiveServer
 from cdc.context import acting_as
 from project.dashboard.cache import reports
 from stories.models import Status, Story
+from tests.support.chromium import launched
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
 PASSWORD = "correct-horse-7"
-_ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 _MILLISECONDS = 60_000
 """The timeout of a step. It is long because databases, Kafka and other tests share the machine."""
 expect.set_options(timeout=_MILLISECONDS)
@@ -36,14 +32,11 @@ expect.set_options(timeout=_MILLISECONDS)
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.fail("Chromium is missing: as root on Debian, apt-get install chromium.")
     # Playwright runs an event loop in this thread. Django refuses database queries in such threads.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     with sync_playwright() as playwright:
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-        browser = playwright.chromium.launch(executable_path=program, args=list(_ARGUMENTS))
+        browser = launched(playwright)
         yield browser
         browser.close()
     if before is None:

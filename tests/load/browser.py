@@ -12,7 +12,6 @@ The exit code is 1 if the feed page shows more rows than it may keep.
 
 import argparse
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from statistics import median
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.support.chromium import launched
 
 PAGES = ("/", "/stories/", "/feed/", "/operations/", "/senior_management/", "/admin/")
 MOST_ROWS = 500
@@ -40,9 +41,8 @@ def main() -> int:
     parser.add_argument("email", help="the user that logs in")
     parser.add_argument("--minutes", type=int, default=10, help="default: %(default)s")
     options = parser.parse_args()
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = launched(playwright)
         state = logged_in(browser, options.url.rstrip("/"), options.email)
         _table("page", "kB", "requests", "first paint ms, empty cache", "full cache")
         for path in PAGES:

@@ -5,7 +5,6 @@ Starts `manage.py up` with demo data and traffic in a temporary folder, on a fre
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from project.stack.ports import free_port
 from project.up.console import Console
+from tests.support.chromium import launched
 from tests.support.paths import ROOT
 
 IMAGES = ROOT / "docs" / "images"
@@ -87,25 +87,20 @@ def take(browser: Browser, demo: Demo, role: str, path: str, file: Path) -> None
     context.close()
 
 
-def main() -> int:
-    """Write the screenshots; return the exit code."""
+def main() -> None:
+    """Write the screenshots."""
     console = Console()
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        console.show("Chromium is missing: as root on Debian, apt-get install chromium.")
-        return 1
     with tempfile.TemporaryDirectory() as folder, demo(Path(folder)) as running:
         console.show(f"The demo runs for {TRAFFIC_SECONDS:.0f} s, so that the charts show traffic.")
         time.sleep(TRAFFIC_SECONDS)
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+            browser = launched(playwright)
             for (role, path, name), theme in product(PAGES, THEMES):
                 file = IMAGES / f"{name}-{theme}.png"
                 take(browser, running, role, path, file)
                 console.show(f"{file.relative_to(ROOT)} was written.")
             browser.close()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

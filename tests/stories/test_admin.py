@@ -332,6 +332,7 @@ def test_empty_json_box_means_the_default(client: Client, stories: list[Story]) 
     assert (story.user, story.shorturl, story.thumbnail) == ({}, [], None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

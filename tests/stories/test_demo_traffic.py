@@ -61,6 +61,7 @@ def run_for(traffic: DemoTraffic, clock: ManualClock, seconds: float) -> None:
 
 @pytest.mark.django_db(transaction=True)
 class TestChanges:
+    @pytest.mark.slow
     def test_each_change_is_one_event_of_a_demo_story(
         self, traffic: DemoTraffic, clock: ManualClock
     ) -> None:

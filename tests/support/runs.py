@@ -20,7 +20,7 @@ PYTEST_CODES = range(6)
 NO_TESTS = 5
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 15
-LIMIT_SECONDS = 3600
+LIMIT_SECONDS = 5400
 """How long a part of the suite may take: a process that hangs at its exit has no other limit."""
 _SLOWEST = ("--durations=12", "--durations-min=4")
 """pytest's options that report the slowest tests after each run."""

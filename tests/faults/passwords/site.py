@@ -62,7 +62,8 @@ class Site:
     def restart(self) -> None:
         """Stop all processes, as a supervisor does, and start them with the corrected files."""
         for daemon in self.daemons.values():
-            assert daemon.stop() == 0, daemon.log[-3000:]
+            code = daemon.stop()
+            assert code == 0, f"exit code {code}: {daemon.log[-3000:]}"
         self.web.__exit__(None, None, None)
         for daemon in self.daemons.values():
             daemon.start()

@@ -2,11 +2,12 @@
 
 from cdc import __version__
 from cdc.progress import progress
-from cdc.runtime.command import FAILED, FeedCommand
-from cdc.runtime.daemon_started import daemon_started
+from cdc.runtime.clock import Clock, SystemClock
+from cdc.runtime.command import FAILED, FeedCommand, daemon_started
 from cdc.runtime.database import database_problem
-from cdc.runtime.loop import Clock, Stop, SystemClock, backoff, run_until_stopped
+from cdc.runtime.retry import backoff, run_until_stopped
 from cdc.runtime.service_manager import notify_alive, notify_ready
+from cdc.runtime.stop import Stop
 from cdc.runtime.telemetry import log
 from cdc.runtime.threads import attempt, explanation, start_thread, thread_problems
 from cdc.runtime.tracing import flush as flush_spans

@@ -1,7 +1,7 @@
 """The errors of `cdc`. The name of an error shows how it is handled.
 
 A message states the problem, the value that was found, and the remedy. The module that calls a
-service converts the service's errors to these errors. The daemons' loop in `cdc/runtime/loop.py`
+service converts the service's errors to these errors. The daemons' loop in `cdc/runtime/retry.py`
 retries only after Retryable. Separately, `through_locks` in `cdc/capture/resend.py` repeats a
 transaction after Django's OperationalError, such as a deadlock.
 """

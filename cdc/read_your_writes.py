@@ -19,7 +19,7 @@ from cdc.outbox import table as outbox
 from cdc.outbox.next_id import next_id
 from cdc.registry import Capture, registry
 from cdc.resync.comparison import Comparison
-from cdc.runtime.loop import Clock, SystemClock
+from cdc.runtime.clock import Clock, SystemClock
 from cdc.wire.event import Version
 
 _POLL_SECONDS = 0.005

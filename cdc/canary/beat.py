@@ -8,8 +8,8 @@ from cdc.canary.models import Canary, CanaryTrip
 from cdc.context import acting_as
 from cdc.errors import CdcError
 from cdc.read_your_writes import wait_until_applied
+from cdc.runtime.clock import Clock, SystemClock
 from cdc.runtime.database import retryable_errors
-from cdc.runtime.loop import Clock, SystemClock
 from cdc.runtime.threads import start_thread
 
 NAME = "feed"

@@ -16,7 +16,8 @@ from cdc.outbox import table as outbox
 from cdc.outbox.table import Entry
 from cdc.registry import Capture, registry
 from cdc.runtime import telemetry
-from cdc.runtime.loop import Clock, backoff
+from cdc.runtime.clock import Clock
+from cdc.runtime.retry import backoff
 from cdc.wire.event import Operation, decode_key
 
 _log = logging.getLogger(__name__)

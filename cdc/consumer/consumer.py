@@ -16,7 +16,7 @@ from cdc.consumer.topics import KnownTopics, TopicFacts, report_taken
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Conflict, Delivered, Route, StoredPosition, deliver
 from cdc.runtime import fault_points, telemetry
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 from cdc.wire.event import ChangeEvent, decode
 from cdc.wire.records import Record, TopicPartition
 

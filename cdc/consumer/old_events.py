@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from cdc.mongo.plan import Delivered, Identity, RowKey, newest_by_row
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 
 _DAY_SECONDS = 86_400
 _HOUR_SECONDS = 3_600

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cdc.errors import Misconfigured, Retryable
 from cdc.mongo.instances import Instances, Process, Sighting
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 from cdc.runtime.threads import start_thread
 
 SILENT_SECONDS = 3.0

@@ -7,7 +7,7 @@ from typing import Protocol
 from cdc.errors import Fenced
 from cdc.mongo.plan import StoredPosition
 from cdc.runtime import telemetry
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 from cdc.wire.records import TopicPartition
 
 CHECK_SECONDS = 2.0

@@ -28,11 +28,13 @@ from cdc.mongo.instances import Instances
 from cdc.mongo.replica import MongoReplica
 from cdc.registry import all_topics, registry
 from cdc.runtime import telemetry
+from cdc.runtime.clock import Clock, SystemClock
+from cdc.runtime.command import daemon_started
 from cdc.runtime.counters import Counters
-from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.error_report import ErrorReport
-from cdc.runtime.loop import Clock, Stop, SystemClock, run_until_stopped
+from cdc.runtime.retry import run_until_stopped
 from cdc.runtime.service_manager import supervised
+from cdc.runtime.stop import Stop
 from cdc.runtime.tracing import flushing
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from cdc.mongo.reader import LastApplied
 from cdc.operator_log import log_action
 from cdc.outbox.continuity import ACTOR, EPOCH_ARGUMENT, EpochGuard
 from cdc.registry import all_topics, topic_names
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 from cdc.runtime.telemetry import Tally
 
 

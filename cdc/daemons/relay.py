@@ -23,11 +23,13 @@ from cdc.outbox.relay import Relay
 from cdc.outbox.sweeper import Sweeper
 from cdc.registry import all_topics
 from cdc.runtime import telemetry
+from cdc.runtime.clock import SystemClock
+from cdc.runtime.command import daemon_started
 from cdc.runtime.counters import Counters
-from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.error_report import ErrorReport
-from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
+from cdc.runtime.retry import run_until_stopped
 from cdc.runtime.service_manager import supervised
+from cdc.runtime.stop import Stop
 from cdc.runtime.tracing import flushing
 
 _DRAIN_SECONDS = 1.5

@@ -14,8 +14,10 @@ from cdc.errors import Retryable
 from cdc.kafka.topics import Topics
 from cdc.registry import all_topics
 from cdc.runtime import telemetry
-from cdc.runtime.loop import Clock, Stop, run_until_stopped
+from cdc.runtime.clock import Clock
+from cdc.runtime.retry import run_until_stopped
 from cdc.runtime.service_manager import notify_alive
+from cdc.runtime.stop import Stop
 
 _QUERY_TIMEOUT_SECONDS = 8
 LONG_QUERY_SECONDS = 120

@@ -10,7 +10,7 @@ from cdc.errors import CdcError
 from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.feed.rendering import RenderedChange
 from cdc.runtime import telemetry
-from cdc.runtime.loop import backoff
+from cdc.runtime.retry import backoff
 from cdc.runtime.threads import start_thread
 from cdc.wire.records import Record
 from cdc.wire.topic import OpenTail, Tail

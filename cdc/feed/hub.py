@@ -17,7 +17,7 @@ from cdc.feed.filter import Filter
 from cdc.feed.follower import Batch, Follower, Posted, Render, Start
 from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
-from cdc.runtime.stop_flag import StopFlag
+from cdc.runtime.stop import StopFlag
 from cdc.wire.topic import OpenTail
 
 _TICK_SECONDS = 0.015

@@ -12,11 +12,11 @@ from random import random
 from cdc.audience import Audience
 from cdc.errors import CdcError
 from cdc.feed.admission.access import Access
+from cdc.feed.catch_up import MOST_RECORDS, CatchUp
 from cdc.feed.filter import Filter
 from cdc.feed.hub import LONGEST_CHUNK, Hub
 from cdc.feed.position import FeedPosition
 from cdc.feed.rendering import RenderedChange
-from cdc.feed.resume import MOST_RECORDS, CatchUp
 from cdc.feed.ring import Ring, RingEntry
 from cdc.feed.sse import frame, heartbeat, message, retry
 

@@ -6,15 +6,15 @@ from functools import cache
 from cdc.conf import cdc_settings
 from cdc.feed.admission.access import AccessChecks
 from cdc.feed.admission.limits import Places
+from cdc.feed.catch_up import CatchUp
 from cdc.feed.hub import Hub
 from cdc.feed.rendering import Renderer
-from cdc.feed.resume import CatchUp
 from cdc.feed.topic_pages import TopicPages
 from cdc.kafka.tail import KafkaTail
 from cdc.mongo.client import connect
 from cdc.mongo.history import History
 from cdc.registry import registry
-from cdc.runtime.stop_flag import stop_flag
+from cdc.runtime.stop import stop_flag
 from cdc.wire.event import Version
 from cdc.wire.topic import Tail
 

@@ -14,8 +14,8 @@ from cdc.errors import CdcError, Retryable
 from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, SAID_LIMIT, Jobs
 from cdc.models import Job, JobState
 from cdc.progress import Advance, Say
+from cdc.runtime.clock import Clock
 from cdc.runtime.database import retryable_errors
-from cdc.runtime.loop import Clock
 from cdc.runtime.service_manager import notify_alive
 from cdc.runtime.threads import start_thread
 

@@ -46,7 +46,7 @@ from cdc.mongo.plan import (
 )
 from cdc.mongo.reports.indexes import ensure_indexes, expire_after
 from cdc.runtime import fault_points
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 from cdc.wire.event import Version
 from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
 

@@ -6,7 +6,7 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.mongo.client import database, reaching
 from cdc.mongo.plan import Document
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 
 _INTERVAL_SECONDS = 1.0
 _RESTORED = "MongoDB was restored during the comparison, so its result is not valid: run it again."

@@ -16,8 +16,8 @@ from cdc.models import Epoch, OutboxRecord
 from cdc.outbox import table as outbox
 from cdc.outbox.next_id import next_id
 from cdc.runtime import telemetry
+from cdc.runtime.clock import Clock
 from cdc.runtime.database import retryable_errors
-from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
 from cdc.wire.published import Published
 

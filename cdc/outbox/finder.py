@@ -12,7 +12,7 @@ from cdc.models import OutboxRecord
 from cdc.outbox.progress import Progress, Range, covering, ranges_of
 from cdc.outbox.queue import MOST_IDS
 from cdc.outbox.sweeper import Sweeper
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 
 BATCH = 1_000
 SETTLE_SECONDS = 0.25

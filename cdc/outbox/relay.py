@@ -13,7 +13,7 @@ from cdc.outbox.finder import Finder, Ids
 from cdc.outbox.lease import Lease
 from cdc.outbox.sweeper import Sweeper
 from cdc.runtime import fault_points, telemetry
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 from cdc.wire.event import Version
 from cdc.wire.message import encode
 from cdc.wire.records import Outgoing

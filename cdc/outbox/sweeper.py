@@ -13,7 +13,7 @@ from cdc.models import OutboxRecord
 from cdc.outbox.progress import Range
 from cdc.outbox.queue import MOST_IDS
 from cdc.runtime import fault_points, telemetry
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 
 LOOK_SECONDS = 5.0
 """The minimum interval between two searches for overlooked rows."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from cdc.models import OutboxRecord
 from cdc.progress import Say
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 
 _MOST_ROWS = 10_000
 _POLL_SECONDS = 0.05

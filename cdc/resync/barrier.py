@@ -11,7 +11,7 @@ from cdc.kafka.watermarks import Watermarks
 from cdc.models import ConsumerPause, OutboxRecord
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions, StoredOffset
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 from cdc.wire.records import TopicPartition
 
 PATIENCE_SECONDS = 30.0

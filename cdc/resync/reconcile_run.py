@@ -29,7 +29,7 @@ from cdc.resync.orphans import Orphans
 from cdc.resync.reconcile import Reconciliation
 from cdc.resync.report import TableReport
 from cdc.resync.run_context import RunContext
-from cdc.runtime.loop import Clock, SystemClock
+from cdc.runtime.clock import Clock, SystemClock
 
 _NEW_EPOCH = (
     "A new epoch began during the comparison, so its result is not valid: run the command again."

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cdc.progress import Advance, Say
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

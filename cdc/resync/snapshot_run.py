@@ -15,7 +15,7 @@ from cdc.resync.orphans import Orphans
 from cdc.resync.run_context import RunContext
 from cdc.resync.selection import Selection
 from cdc.resync.snapshot import Snapshot
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 
 
 class SnapshotRun:

@@ -8,12 +8,19 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
+from django.dispatch import Signal
 
 from cdc.errors import CdcError, Misconfigured
 from cdc.runtime import telemetry
 from cdc.runtime.database import database_problem
 
 FAILED, MISUSED = 1, 2
+daemon_started = Signal()
+"""Sent once by each daemon before it starts work.
+
+`sender` is the daemon's name (relay, consumer or jobs), and `counters` is the daemon's `Counters`
+object. A receiver must not block. If a receiver raises Misconfigured, the daemon stops.
+"""
 _log = logging.getLogger(__name__)
 
 

@@ -10,7 +10,7 @@ from django.db import Error, connections
 from django.db.models import F
 
 from cdc.models import Counter
-from cdc.runtime.loop import Clock
+from cdc.runtime.clock import Clock
 from cdc.runtime.telemetry import COUNTERS
 
 _FLUSH_SECONDS = 1.0

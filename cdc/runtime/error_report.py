@@ -15,8 +15,8 @@ from django.db import Error, connections
 from cdc.errors import Retryable
 from cdc.models import DaemonError
 from cdc.runtime import telemetry
+from cdc.runtime.clock import Clock
 from cdc.runtime.database import DatabaseNow
-from cdc.runtime.loop import Clock
 
 STALE_SECONDS = 90.0
 """A row that has not been updated for this long is ignored, because its process was killed.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from cdc.errors import CdcError, Retryable
 from cdc.runtime import telemetry
-from cdc.runtime.loop import backoff
+from cdc.runtime.retry import backoff
 
 CALM_SECONDS = 10.0
 """A thread that has not failed for this time is considered healthy again."""

@@ -1,6 +1,7 @@
-"""The verdict on the pipeline: a text with the state, the cause and the remedy.
+"""The verdict on the pipeline: the most important finding, with its cause and its remedy.
 
-The terminal, the pages and the metrics render the same Status object.
+`findings.py` decides what is wrong and what is most important. The terminal, the pages and the
+metrics render the same Status object.
 """
 
 from collections.abc import Sequence

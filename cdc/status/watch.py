@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.live import Live
 
-from cdc.runtime.loop import Clock, SystemClock
+from cdc.runtime.clock import Clock, SystemClock
 from cdc.status.console import status_table
 from cdc.status.verdict import Status
 

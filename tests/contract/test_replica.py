@@ -13,7 +13,7 @@ from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Conflict, Delivered, Document, StoredPosition
 from cdc.mongo.positions import Positions
 from cdc.mongo.replica import MongoReplica
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from cdc.testing.twins import MemoryReplica, MemoryStore
 from cdc.wire.event import ChangeEvent, Version
 from cdc.wire.records import TopicPartition

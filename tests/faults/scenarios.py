@@ -11,7 +11,7 @@ from cdc.mongo.apply.direct import DirectBatch
 from cdc.mongo.client import connect
 from cdc.mongo.plan import Delivered, Plan
 from cdc.mongo.replica import MongoReplica
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from cdc.wire.records import TopicPartition
 from tests.faults.watcher import Watcher
 from tests.support.builders import ROUTES, SOURCE, change, delivered

@@ -11,7 +11,7 @@ from cdc.conf import cdc_settings
 from cdc.daemons.startup import LONG_QUERY_SECONDS, set_query_timeouts
 from cdc.registry import registry
 from cdc.runtime.command import FeedCommand
-from cdc.runtime.loop import Stop
+from cdc.runtime.stop import Stop
 from cdc.status.console import status_table
 from cdc.status.reader import StatusReader
 from cdc.status.watch import watch

@@ -9,8 +9,8 @@ from cdc.context import acting_as
 from cdc.daemons.continuity import ask_for_repair
 from cdc.operator_log import system_user
 from cdc.outbox import table as outbox
+from cdc.runtime.clock import SystemClock
 from cdc.runtime.command import FeedCommand
-from cdc.runtime.loop import SystemClock
 
 
 class Command(FeedCommand):

@@ -10,7 +10,7 @@ from cdc.operator_log import log_command
 from cdc.registry import registry
 from cdc.resync.reconcile_run import Reconciler
 from cdc.runtime.command import FAILED, FeedCommand
-from cdc.runtime.loop import Stop
+from cdc.runtime.stop import Stop
 
 
 class Command(FeedCommand):

@@ -9,7 +9,7 @@ from cdc.operator_log import log_command
 from cdc.resync.selection import selections
 from cdc.resync.snapshot_run import SnapshotRun
 from cdc.runtime.command import FeedCommand
-from cdc.runtime.loop import Stop
+from cdc.runtime.stop import Stop
 
 
 class Command(FeedCommand):

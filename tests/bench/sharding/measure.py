@@ -34,8 +34,8 @@ from cdc.outbox.queue import MOST_IDS, OutboxQueue
 from cdc.outbox.relay import _outgoing
 from cdc.outbox.sweeper import Sweeper
 from cdc.registry import registry
+from cdc.runtime.clock import SystemClock
 from cdc.runtime.counters import Counters
-from cdc.runtime.loop import SystemClock
 from cdc.wire.records import Record
 from project.stack.errors import StackError
 from project.up.console import Console

@@ -14,7 +14,7 @@ from cdc.mongo.apply.writes import written_bytes
 from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Conflict, Delivered
 from cdc.mongo.replica import MongoReplica
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from cdc.testing.twins import MemoryReplica
 from cdc.wire.event import ChangeEvent, Version
 from cdc.wire.records import Outgoing, Record

@@ -14,7 +14,7 @@ from cdc.consumer.rejection_limit import MAX_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Delivered, Route
 from cdc.runtime import telemetry
-from cdc.runtime.loop import run_until_stopped
+from cdc.runtime.retry import run_until_stopped
 from cdc.testing.twins import (
     FakeClock,
     MemoryBroker,

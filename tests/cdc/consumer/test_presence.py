@@ -16,7 +16,7 @@ from cdc.consumer.presence import SILENT_SECONDS, Presence, ended, this_process
 from cdc.errors import Misconfigured
 from cdc.mongo.client import connect
 from cdc.mongo.instances import Instances, Process
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from cdc.testing.twins import FakeClock
 
 US = this_process()

@@ -13,8 +13,8 @@ from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.sweeper import Sweeper
 from cdc.registry import all_topics
 from cdc.runtime import telemetry
+from cdc.runtime.clock import SystemClock
 from cdc.runtime.error_report import ErrorReport
-from cdc.runtime.loop import SystemClock
 from stories.models import Story
 from tests.faults.crew import daemon_environment
 from tests.support.feed_settings import without_servers

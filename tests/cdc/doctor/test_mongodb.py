@@ -16,7 +16,7 @@ from cdc.doctor.mongodb import check_mongodb, clock_offset, judge_rights, judge_
 from cdc.errors import Misconfigured, Retryable, Unreachable
 from cdc.mongo.client import connect
 from cdc.mongo.replica import MongoReplica
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from cdc.status.probes import ServiceProbes
 from tests.support.commands import retried, wait_until
 from tests.support.feed_settings import without_servers

@@ -11,10 +11,10 @@ from django.core.asgi import get_asgi_application
 from cdc.feed import wiring
 from cdc.feed.admission.access import AccessChecks
 from cdc.feed.admission.limits import Places
+from cdc.feed.catch_up import CatchUp
 from cdc.feed.detached import DetachedStreams
 from cdc.feed.hub import Hub
-from cdc.feed.resume import CatchUp
-from cdc.runtime.stop_flag import StopFlag
+from cdc.runtime.stop import StopFlag
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from tests.cdc.feed.frames import Frames

@@ -15,7 +15,7 @@ from cdc.feed.follower import Follower, Posted, Start
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
-from cdc.runtime.stop_flag import StopFlag
+from cdc.runtime.stop import StopFlag
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from tests.cdc.feed.frames import Frames

@@ -17,7 +17,7 @@ from cdc.feed.follower import Batch, Follower
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
-from cdc.runtime.stop_flag import StopFlag
+from cdc.runtime.stop import StopFlag
 from cdc.runtime.threads import thread_problems
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker

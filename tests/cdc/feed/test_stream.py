@@ -13,13 +13,13 @@ from cdc.audience import Audience
 from cdc.errors import Retryable
 from cdc.feed import hub, stream
 from cdc.feed.admission.access import Access
+from cdc.feed.catch_up import CatchUp
 from cdc.feed.filter import Filter
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedBounds, FeedPosition
-from cdc.feed.resume import CatchUp
 from cdc.feed.ring import Ring
 from cdc.feed.stream import CheckAccess, Reader
-from cdc.runtime.stop_flag import StopFlag
+from cdc.runtime.stop import StopFlag
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import FakeClock, MemoryBroker
 from cdc.wire.event import Version

@@ -11,7 +11,7 @@ from cdc.conf import CdcSettings
 from cdc.mongo.client import connect, database
 from cdc.mongo.columns import DocumentColumns, Unlike
 from cdc.mongo.replica import MongoReplica
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from cdc.wire.columns import INTEGER, JSON, TEXT, Column
 from tests.support.builders import ROUTES, SOURCE, TABLE, change, delivered
 

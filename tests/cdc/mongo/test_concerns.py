@@ -12,7 +12,7 @@ from cdc.errors import Misconfigured
 from cdc.mongo.client import connect, require_transactions
 from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered
 from tests.support.feed_settings import without_servers
 from tests.support.mongodb import COMMANDS, OwnMongod, Secondary, Standalone, running

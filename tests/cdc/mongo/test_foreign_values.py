@@ -36,7 +36,7 @@ from cdc.mongo.replica import MongoReplica
 from cdc.mongo.statistics import Statistics
 from cdc.registry import registry
 from cdc.resync.comparison import Comparison, DifferenceKind
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from cdc.status.latency import delays_of
 from cdc.wire.event import Version
 from stories.models import Story

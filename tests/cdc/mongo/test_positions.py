@@ -11,7 +11,7 @@ from cdc.errors import Fenced
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions, StoredOffset
 from cdc.mongo.replica import MongoReplica
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from tests.support.builders import ROUTES, SOURCE
 
 pytestmark = pytest.mark.services

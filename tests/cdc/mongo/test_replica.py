@@ -19,7 +19,7 @@ from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Conflict, Delivered
 from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from cdc.wire.event import Version
 from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
 from tests.support.mongodb import COMMANDS

@@ -13,7 +13,7 @@ from cdc.mongo.positions import Positions
 from cdc.mongo.replica import MongoReplica
 from cdc.operator_log import system_user
 from cdc.resync.rewind import Moved, Target, at_offset, at_time, earliest, rewind
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from cdc.wire.records import TopicPartition
 from tests.cdc.resync.filled_topic import FIRST_MS, fill
 from tests.support.builders import ROUTES

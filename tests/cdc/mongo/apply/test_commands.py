@@ -14,7 +14,7 @@ from cdc.conf import CdcSettings
 from cdc.mongo.client import connect
 from cdc.mongo.plan import Delivered
 from cdc.mongo.replica import MongoReplica
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from tests.support.builders import COLLECTIONS, ROUTE, SOURCE, TABLE, change, delivered
 from tests.support.mongodb import COMMANDS
 

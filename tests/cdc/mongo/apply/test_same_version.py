@@ -15,7 +15,7 @@ from cdc.mongo.client import connect
 from cdc.mongo.history_document import event_document
 from cdc.mongo.plan import Document, Plan
 from cdc.mongo.replica import MongoReplica
-from cdc.runtime.loop import SystemClock
+from cdc.runtime.clock import SystemClock
 from tests.support.builders import ROUTES, SOURCE, change, delivered
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from cdc.errors import Retryable
-from cdc.feed import resume
+from cdc.feed import catch_up
+from cdc.feed.catch_up import CatchUp
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedBounds, FeedPosition
-from cdc.feed.resume import CatchUp
-from cdc.runtime.stop_flag import StopFlag
+from cdc.runtime.stop import StopFlag
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import TopicPartition
 from tests.cdc.feed.compacted import Compacted
@@ -70,8 +70,8 @@ class Missed:
 
 @pytest.fixture(params=[1, 3, 200])
 def topic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Topic:
-    monkeypatch.setattr(resume, "_POLL_RECORDS", request.param)
-    monkeypatch.setattr(resume, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(catch_up, "_POLL_RECORDS", request.param)
+    monkeypatch.setattr(catch_up, "_POLL_SECONDS", 0.01)
     return Topic()
 
 
@@ -185,7 +185,7 @@ def test_readers_that_take_turns_share_few_tails(topic: Topic) -> None:
 def test_the_tails_are_closed_after_the_last_reader(
     topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resume, "_LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(catch_up, "_LINGER_SECONDS", 0.05)
 
     async def scene() -> None:
         catch_up = CatchUp(topic.hub)
@@ -211,5 +211,5 @@ def test_a_tail_that_failed_is_not_used_again(topic: Topic) -> None:
         topic.broker.down = False
         assert len((await topic.missed(catch_up, start, end)).places) == 20
 
-    if resume._POLL_RECORDS < READERS:  # otherwise, there is no second batch
+    if catch_up._POLL_RECORDS < READERS:  # otherwise, there is no second batch
         asyncio.run(scene())

@@ -1,18 +1,18 @@
-"""The daemons' main loop, and a stop that an unresponsive service cannot delay."""
+"""How a process stops after a signal, even if a service or a client does not respond.
+
+A daemon uses Stop. A web process uses the flag: a server that shuts down waits for its open
+responses before it informs the application, so a stream has to watch for the signal itself.
+"""
 
 import faulthandler
 import os
-import random
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Protocol, Self
-
-from cdc.errors import Retryable
+from typing import Self
 
 GRACE_SECONDS = 4.5
 """The maximum number of seconds from the first signal to the exit. The documented limit is 5."""
@@ -20,31 +20,6 @@ _LAST_SECONDS = 0.4
 """How long after the grace period the process is ended even if no Python thread can run."""
 _STANDARD_ERROR = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_LONGEST_PAUSE = 1.0
-
-
-class Clock(Protocol):
-    """A source of time that tests can control."""
-
-    def time(self) -> float:
-        """Return seconds since 1970."""
-
-    def monotonic(self) -> float: ...
-
-    def sleep(self, seconds: float) -> None: ...
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def time(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 class Stop:
@@ -117,36 +92,31 @@ class Stop:
                 os._exit(128 + second[0])
 
 
-def run_until_stopped(
-    run_once: Callable[[], bool],
-    *,
-    stopped: Callable[[], bool],
-    on_retry: Callable[[Retryable, float], None],
-    pause: Callable[[], None],
-    clock: Clock,
-) -> None:
-    """Call `run_once` until `stopped` returns True.
+class StopFlag:
+    """A flag that SIGTERM and SIGINT set; previously installed handlers still run."""
 
-    If `run_once` returns True, it is called again at once. If it returns False, `pause` is called
-    first. A Retryable error is passed to `on_retry` with the number of seconds until the next
-    attempt, which grows to at most 1. Any other error is raised.
-    """
-    failures = 0
-    while not stopped():
-        try:
-            more = run_once()
-        except Retryable as error:
-            delay = backoff(failures)
-            failures += 1
-            on_retry(error, delay)
-            clock.sleep(delay)
-            continue
-        failures = 0
-        if not more:
-            pause()
+    def __init__(self) -> None:
+        self.raised = False
+        self._watching = False
+
+    def watch(self) -> None:
+        """Wrap the existing handlers of the signals, once; do nothing outside the main thread."""
+        if self._watching or threading.current_thread() is not threading.main_thread():
+            return
+        self._watching = True
+        for number in _SIGNALS:
+            self._chain(number)
+
+    def _chain(self, number: int) -> None:
+        before = signal.getsignal(number)
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            self.raised = True
+            if callable(before):
+                before(number, frame)
+
+        if callable(before):
+            signal.signal(number, handle)
 
 
-def backoff(failures: int) -> float:
-    """Return the seconds to wait after this many consecutive failures: at most 1, with jitter."""
-    longest: float = min(_LONGEST_PAUSE, 0.05 * 2.0 ** min(failures, 10))
-    return longest * random.uniform(0.5, 1)  # noqa: S311 -- spreads retries; not for security
+stop_flag = StopFlag()

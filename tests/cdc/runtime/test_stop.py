@@ -1,4 +1,4 @@
-"""The stop after a signal, tested with real processes, and the retry loop."""
+"""The stop after a signal, tested with real processes."""
 
 import signal
 import subprocess
@@ -8,14 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cdc.errors import Fatal, Retryable
-from cdc.runtime.loop import backoff, run_until_stopped
-from cdc.testing.twins import FakeClock
-
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys, time
-from cdc.runtime.loop import Stop
+from cdc.runtime.stop import Stop
 with Stop(grace={grace}) as stop:
     print("ready", flush=True)
     while not stop.requested:
@@ -64,7 +60,7 @@ def test_a_loop_that_hangs_is_ended_with_0_when_its_grace_is_over() -> None:
 
 LOCKED = """
 import ctypes, time
-from cdc.runtime.loop import Stop
+from cdc.runtime.stop import Stop
 with Stop(grace=1) as stop:
     print("ready", flush=True)
     while not stop.requested:
@@ -93,7 +89,7 @@ def test_a_call_that_holds_the_global_lock_is_ended_with_its_stack() -> None:
 
 FAILED = """
 import time
-from cdc.runtime.loop import Stop
+from cdc.runtime.stop import Stop
 with Stop(grace=0.1) as stop:
     try:
         with stop.bounding_errors():
@@ -123,45 +119,3 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
     process.communicate(timeout=60)
 
     assert process.returncode == 128 + signal.SIGTERM
-
-
-def test_a_retryable_error_is_reported_and_the_step_run_again() -> None:
-    results: list[Exception | bool] = [Retryable("down"), Retryable("down"), True, False]
-    reported: list[float] = []
-    pauses: list[int] = []
-
-    def step() -> bool:
-        result = results.pop(0)
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    run_until_stopped(
-        step,
-        stopped=lambda: not results,
-        on_retry=lambda _, delay: reported.append(delay),
-        pause=lambda: pauses.append(1),
-        clock=FakeClock(),
-    )
-
-    assert len(reported) == 2
-    assert len(pauses) == 1
-
-
-def test_any_other_error_ends_the_run() -> None:
-    def step() -> bool:
-        raise Fatal("cannot continue")
-
-    with pytest.raises(Fatal):
-        run_until_stopped(
-            step,
-            stopped=lambda: False,
-            on_retry=lambda _error, _delay: None,
-            pause=lambda: None,
-            clock=FakeClock(),
-        )
-
-
-def test_waits_grow_to_one_second() -> None:
-    assert backoff(0) <= 0.05
-    assert all(0.5 <= backoff(failures) <= 1 for failures in (8, 50, 5000))

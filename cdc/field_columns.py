@@ -41,7 +41,7 @@ _EMPTY = (dict, list)
 
 
 def columns_of(model: type[models.Model]) -> tuple[Column, ...]:
-    """Return the columns of `model`'s table; raise Misconfigured for an unsupported field class."""
+    """Return the columns of `model`'s table; raise Misconfigured if a field cannot be captured."""
     return tuple(_column(field) for field in model._meta.concrete_fields)
 
 

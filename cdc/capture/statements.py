@@ -18,7 +18,7 @@ from cdc.models import Epoch
 _RANDOM = re.compile(r"\b(RAND|RANDOM|UUID)\(", re.IGNORECASE)
 _SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+[\"`]?(\w+)", re.IGNORECASE)
 _AS_TEXT = {"mysql": ("SELECT CAST({} AS CHAR)", "TIMESTAMP'{}'"), "sqlite": ("SELECT {}", "'{}'")}
-"""For each database: the statement that reads an expression as text, and the text as a literal."""
+"""For each database: the statement that reads an expression as text, and the literal."""
 
 
 def is_random(rows: QuerySet[Any, Any]) -> bool:

@@ -240,8 +240,8 @@ def _closing(settings: CdcSettings) -> Refusal | None:
         if found is not None and not protocol.startswith("sasl"):
             return Refusal(
                 f"Kafka closes each connection to {server}",
-                "set security.protocol and the sasl.* settings in KAFKA_CONFIG if it requires a "
-                "login, otherwise check its log",
+                "set security.protocol and the sasl.* settings in KAFKA_CONFIG if the broker "
+                "requires a login; otherwise check the broker's log",
             )
     return None
 

@@ -125,5 +125,5 @@ def topic_config(settings: CdcSettings) -> dict[str, str]:
 
 
 def largest_message(settings: CdcSettings) -> int:
-    """Return the size in bytes up to which a topic must accept messages."""
+    """Return the size in bytes of the largest message that a topic must accept."""
     return max(_BROKER_LIMIT, settings.max_event_bytes + ENVELOPE_ROOM)

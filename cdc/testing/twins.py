@@ -187,8 +187,8 @@ class MemoryReplica:
             held = (self._store.owners.get(source), self._store.positions.get(source))
             if held != (self._owner, self._expected.get(source)):
                 raise Fenced(
-                    f"Another consumer took over {source.topic} {source.partition}, or its "
-                    "position was moved."
+                    f"Another consumer took over partition {source.partition} of {source.topic}, "
+                    "or the position of this partition was moved."
                 )
 
     def forget(self) -> None:
@@ -199,8 +199,8 @@ class MemoryReplica:
         expected = (self._owner, self._expected.get(source))
         if (self._store.owners.get(source), self._store.positions.get(source)) != expected:
             raise Fenced(
-                f"Another consumer took over {source.topic} {source.partition}, or its "
-                "position was moved."
+                f"Another consumer took over partition {source.partition} of {source.topic}, "
+                "or the position of this partition was moved."
             )
 
     def _resume(self, source: TopicPartition, resume_at: int | None) -> None:

@@ -91,12 +91,12 @@ def _lags(lags: Iterable[PartitionLag]) -> Iterator[Metric]:
 def _horizons(lags: Iterable[PartitionLag]) -> Iterator[Metric]:
     loss = _gauge(
         "storyfeed_time_to_data_loss_seconds",
-        "How long the consumers can stay offline before Kafka may remove records that are not "
-        "applied yet.",
+        "How long the consumers can stay offline before Kafka may remove records that have "
+        "not been applied yet.",
     )
     expiry = _gauge(
         "storyfeed_time_to_marker_expiry_seconds",
-        "How long the consumers can stay offline before records that are not applied yet are "
+        "How long the consumers can stay offline before records that have not been applied yet are "
         "older than the delete markers.",
     )
     for lag in lags:

@@ -131,7 +131,7 @@ class Child:
                 )
             time.sleep(POLL_SECONDS)
         raise StackError(
-            f"{self.name} exited with code {self.exit_code} during its start "
+            f"{self.name} exited with code {self.exit_code} while starting "
             f"({self.log_summary()}); see the log {self.log}."
         )
 

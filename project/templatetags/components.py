@@ -55,6 +55,6 @@ def pill(kind: str, word: Any, icon: str = "") -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def navigation(context: dict[str, Any]) -> Navigation | None:
-    """Return the user's navigation, or None for anonymous users and without a request."""
+    """Return the user's navigation, or None if the user is anonymous or there is no request."""
     request = context.get("request")
     return navigation_of(context.get("user"), request.path) if request else None

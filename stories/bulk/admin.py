@@ -20,7 +20,7 @@ _LISTED = 20
 
 
 class BulkChanges(JobMessages):
-    """A `ModelAdmin` that writes up to 1,000 stories within the request, and more in a job."""
+    """A `ModelAdmin` that writes up to 1,000 stories in the request, and more in a job."""
 
     def apply(
         self,

@@ -18,7 +18,7 @@ _EXPLANATION = (
 
 
 class DeletesInJob(JobMessages):
-    """A `ModelAdmin` that deletes up to 100 rows within the request, and more in a job."""
+    """A `ModelAdmin` that deletes up to 100 rows in the request, and more in a job."""
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         self._delete(request, [obj])

@@ -66,8 +66,8 @@ class OwnedPositions:
         )
         if not moved.matched_count:
             raise Fenced(
-                f"Another consumer took over {source.topic} {source.partition}, or its "
-                "position was moved."
+                f"Another consumer took over partition {source.partition} of {source.topic}, "
+                "or the position of this partition was moved."
             )
         self._expected[source] = resume_at
         return StoredPosition(next_offset=resume_at, recreated=False)
@@ -115,8 +115,8 @@ class OwnedPositions:
         for source in sources:
             if held.get(source) != (self._owner, self._expected.get(source)):
                 raise Fenced(
-                    f"Another consumer took over {source.topic} {source.partition}, or its "
-                    "position was moved."
+                    f"Another consumer took over partition {source.partition} of {source.topic}, "
+                    "or the position of this partition was moved."
                 )
 
     def forget(self) -> None:

@@ -3,8 +3,10 @@
 import pytest
 from django.conf import settings
 
-from cdc.doctor.between import judge_clocks, judge_deletes
+from cdc.doctor import between
+from cdc.doctor.between import check_between, judge_clocks, judge_deletes
 from cdc.doctor.check import Level
+from cdc.errors import Unreachable
 
 DAY_MS = 86_400_000
 
@@ -30,6 +32,21 @@ def test_the_clocks_that_differ_are_named() -> None:
     offsets = {"this machine": 0.0, "the database": -7200.0, "MongoDB": 1.0}
     (check,) = judge_clocks(offsets)
     assert "The clock of MongoDB is 7201 s ahead of the clock of the database" in check.text
+
+
+def test_a_clock_without_another_one_is_not_said_to_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> float:
+        raise Unreachable("down")
+
+    monkeypatch.setattr(between, "Cluster", lambda _: None)
+    monkeypatch.setattr(between, "topic_names", list)
+    monkeypatch.setattr(between.mongodb, "clock_offset", fail)
+    monkeypatch.setattr(between.database, "clock_offset", lambda _: 0.0)
+    (check,) = check_between(settings.CDC, "default")
+    assert check.text == "These clocks agree: this machine, the database."
+
+    monkeypatch.setattr(between.database, "clock_offset", fail)
+    assert list(check_between(settings.CDC, "default")) == []
 
 
 def test_kafka_must_keep_a_delete_for_the_longest_outage() -> None:

@@ -91,7 +91,7 @@ _LEADS = (
     "It took three years, two permits and a borrowed crane.",
     "The neighbours had doubts, and then they brought cake.",
     "A visit with a map, a notebook and many cups of tea.",
-    "The records in the town hall have a different story.",
+    "The records in the town hall disagree.",
     "What the people who work there say about it.",
     "An old photograph explains more than the press release.",
     "The plan was simple. The weather was not.",

@@ -38,7 +38,10 @@ RULES = (
     "At least 12 characters, not only digits. Not a common password, and not similar to your name "
     "or e-mail address."
 )
-_WITHOUT = "If disabled, the password is lost. No one can then log in to the account or reset it."
+_WITHOUT = (
+    "If you choose Disabled, the password is lost. No one can then log in to the account or reset "
+    "its password."
+)
 TAKEN = "An account with this e-mail address already exists. Log in, or reset your password."
 
 

@@ -114,8 +114,8 @@ class RegisterView(RefusalMixin, LimitedMixin, auth.RedirectURLMixin, FormView[R
     template_name = "users/form.html"
     extra_context = {
         "title": "Register",
-        "lead": "With an account, you can read all stories, submit your own, and dig the stories "
-        "of other people.",
+        "lead": "With an account, you can read stories, submit your own, and dig the stories that "
+        "you like.",
         "button": "Register",
         "other": "login",
         "before_other": "Already have an account?",

@@ -171,12 +171,13 @@ def _verdict(row: Row, source: Values, replicas: Replicas) -> tuple[str, bool]:
     name = f"{row.capture.table} {printable(str(row.key), 60)}"
     missing = [held is None for held in replicas.values()]
     if source is None and all(missing):
-        return f"{name} and its document have been deleted: a replay would change nothing.", False
+        sentence = f"{name} is in neither the database nor the replica: a replay changes nothing."
+        return sentence, False
     if source is None:
         sentence = f"{name} has been deleted, but not from the replica: a replay sends the delete."
         return sentence, True
     if any(missing):
-        return f"{name} is missing from the replica: a replay sends the row.", True
+        return f"{name} is missing from at least one collection: a replay sends the row.", True
     lines = _lines(row.capture, None, source, replicas)
     if columns := ", ".join(line.column for line in lines if line.differs):
         return (
@@ -185,7 +186,7 @@ def _verdict(row: Row, source: Values, replicas: Replicas) -> tuple[str, bool]:
         )
     if not matches(row.capture, source, replicas):
         sentence = (
-            f"{name} has the same columns in the replica, but a document has another field or no "
+            f"{name} has the same values in the replica, but a document has an extra field or no "
             "valid version: a replay sends the current row."
         )
         return sentence, True

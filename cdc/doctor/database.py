@@ -36,7 +36,7 @@ def check_database(settings: CdcSettings, using: str) -> Iterator[Check]:
             yield from _server(settings, using)
             yield from django_checks("database", tags=[Tags.database], databases=[using])
             yield from _migrations(using)
-            yield from or_ok(_rights(using), "database.rights", "The user may change all tables")
+            yield from or_ok(_rights(using), "database.rights", "The user has the required rights")
             yield from _other_outboxes()
     except Retryable as error:
         if not is_denied(error.__cause__):
@@ -154,8 +154,7 @@ def _charsets(using: str) -> Iterator[Check]:
     for table, charset in _of_models(using, query):
         yield wrong(
             "database.charset",
-            f"The table {table} uses {charset}, which cannot store every character, such as an "
-            "emoji",
+            f"The table {table} uses {charset}, which cannot store some characters, such as emoji",
             f"run ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4",
         )
 
@@ -177,8 +176,9 @@ def _other_outboxes() -> Iterator[Check]:
     for other in OtherDatabases().outboxes():
         yield wrong(
             "database.other_outbox",
-            f"Changes wait in the outbox of the database {other.database!r} ({other.rows}, the "
-            f"oldest for {other.seconds:.0f} s), and relays of the default database do not read it",
+            f"Changes wait in the outbox of the database {other.database!r} (number: "
+            f"{other.rows}, oldest: {other.seconds:.0f} s), and relays of the default database do "
+            "not read this outbox",
             "start a relay whose DATABASE_URL names this database",
         )
 

@@ -52,21 +52,22 @@ def judge_topic(
         yield warning(
             "kafka.partitions",
             f"The number of partitions of the topic {name} is {found.partitions}, not {wanted}",
-            "set KAFKA_PARTITIONS to the number that the topic has, or add partitions only after "
-            "the consumers have applied all messages",
+            "set KAFKA_PARTITIONS to the number that the topic has, or wait until the consumers "
+            "have applied all messages and then add partitions",
         )
     if found.replicas == 1 and brokers > 1:
         yield warning(
             "kafka.replicas",
             f"The topic {name} has one replica on a cluster of {brokers} brokers, so messages "
             "are lost if a disk fails",
-            "reassign its partitions to 3 replicas, and set KAFKA_REPLICATION_FACTOR to 3",
+            f"reassign its partitions to {min(brokers, 3)} replicas, and set "
+            f"KAFKA_REPLICATION_FACTOR to {min(brokers, 3)}",
         )
     if not found.config:
         yield warning(
             "kafka.topic_config",
             f"This client may not read the settings of the topic {name}",
-            "grant DescribeConfigs on the topic, so that they can be examined",
+            "grant DescribeConfigs on the topic, so that its settings can be examined",
         )
     else:
         yield from _config(name, found, settings)
@@ -161,7 +162,8 @@ def _insync(name: str, insync: int, replicas: int) -> Iterator[Check]:
     elif insync == 1 < replicas:
         yield warning(
             "kafka.min_insync_replicas",
-            f"The topic {name} has min.insync.replicas=1, so a message can be on only one disk",
+            f"The topic {name} has min.insync.replicas=1, so Kafka may acknowledge a message "
+            "that is on only one disk",
             "set min.insync.replicas to 2",
         )
 

@@ -171,7 +171,7 @@ def _unique(name: str, indexes: Mapping[str, Any]) -> Iterator[Check]:
                 "mongodb.unique_index",
                 f"The collection {name} has the unique index {index}, which may delay changes "
                 "or turn them into dead letters",
-                "drop the index unless the values of this column are unique in the table too",
+                "drop the index unless its values are also unique in the table",
             )
 
 
@@ -183,7 +183,7 @@ def _expiry(name: str, indexes: Mapping[str, Any], days: int) -> Iterator[Check]
             "mongodb.expiry",
             f"The lifetime of the documents in the collection {name} is {_seconds(found)}, not "
             f"{_seconds(needed)}",
-            "restart a consumer: it corrects the index on `at` when it starts",
+            "restart a consumer, which corrects the index on `at` when it starts",
         )
 
 

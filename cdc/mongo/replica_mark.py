@@ -9,7 +9,10 @@ from cdc.mongo.plan import Document
 from cdc.runtime.clock import Clock
 
 _INTERVAL_SECONDS = 1.0
-_RESTORED = "MongoDB was restored during the comparison, so its result is not valid: run it again."
+_RESTORED = (
+    "MongoDB was restored during the comparison, so the result is not valid: run the command "
+    "again. A job runs again by itself."
+)
 
 
 class ReplicaMark:

@@ -32,11 +32,12 @@ from cdc.resync.run_context import RunContext
 from cdc.runtime.clock import Clock, SystemClock
 
 _NEW_EPOCH = (
-    "A new epoch began during the comparison, so its result is not valid: run the command again."
+    "A new epoch began during the comparison, so the result is not valid: run the command again. "
+    "A job runs again by itself."
 )
 _ANOTHER_RUN = (
-    "Another reconciliation has found differences in the meantime, which this one may have missed: "
-    "run the command again."
+    "Another reconciliation has found differences that this one may have missed: run the command "
+    "again. A job runs again by itself."
 )
 
 

@@ -107,7 +107,7 @@ def _is_lost(
 def _no_source(topics: Sequence[str], partition: int | None) -> str:
     """Return why there is no partition to move."""
     if not topics:
-        return "No model is captured, so no position can be moved: register one in a cdc.py."
+        return "No model is captured, so no position can be moved: register a model in a cdc.py."
     names = " or ".join(topics)
     if partition is None:
         return f"Kafka has no topic {names}: check KAFKA_TOPIC and KAFKA_BOOTSTRAP_SERVERS."

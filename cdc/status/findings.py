@@ -108,7 +108,7 @@ def _outbox_delayed(seen: Observed) -> Iterator[Finding]:
     elif seen.relay == "":
         text = f"{state}, and no relay is running: start `manage.py relay_outbox`."
     else:
-        text = f"{state}: check the log of relay {seen.relay or 'unknown'}."
+        text = f"{state}: check the log of {f'relay {seen.relay}' if seen.relay else 'the relay'}."
     since = seen.read_at - timedelta(seconds=seen.outbox_seconds)
     yield Finding(state=State.DELAYED, text=text, since=since, parts=(Part.OUTBOX, Part.RELAY))
 
@@ -120,7 +120,8 @@ def _other_outboxes(seen: Observed) -> Iterator[Finding]:
             text=(
                 f"{counted(other.rows, 'change')} in the outbox of the database "
                 f"{other.database!r}, the oldest for {other.seconds:.1f} s. Relays of the default "
-                "database do not read it: start a relay whose DATABASE_URL names this database."
+                "database do not read this outbox: start a relay whose DATABASE_URL names the "
+                f"database {other.database!r}."
             ),
             since=seen.read_at - timedelta(seconds=other.seconds),
             parts=(Part.OUTBOX,),
@@ -195,8 +196,8 @@ def _abandoned_topics(seen: Observed) -> Iterator[Finding]:
             state=State.RECORDS_LOST,
             text=(
                 f"The topic {topic} contains records that were not applied, and no model uses this "
-                "topic any more: set KAFKA_TOPIC back until the consumers have applied them, or "
-                "run `manage.py reconcile --repair` and delete the topic."
+                "topic any more: set KAFKA_TOPIC to this topic again until the consumers have "
+                "applied the records, or run `manage.py reconcile --repair` and delete the topic."
             ),
             parts=(Part.TOPIC, Part.COLLECTIONS),
         )

@@ -151,8 +151,8 @@ class _Tracer:
         if current_pause(cdc_settings().group, using=self._using):
             cause = "The consumers are paused."
         else:
-            cause = "The change is in Kafka. If it does not arrive, run a reconciliation."
-        return f"The replica has {found}, which differs from the database. {cause}"
+            cause = "The change has left the outbox. If it does not arrive, run a reconciliation."
+        return f"The replica has {found} and differs from the database. {cause}"
 
 
 def _arrived(version: Version, event: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ def unverified() -> str:
     if job.finished_at and runs.filter(finished_at__gt=job.finished_at).exists():
         return ""
     remedy = _REMEDIES.get(
-        JobState(job.state), f"is {job.state}: run `manage.py reconcile --repair`."
+        JobState(job.state), f"has ended ({job.state}): run `manage.py reconcile --repair`."
     )
     began = f"{job.asked_at.day} {job.asked_at:%b %Y, %H:%M:%S} UTC"
     return f"{_cause(job)} on {began}. Job {job.pk} {remedy}"

@@ -269,7 +269,7 @@ class CancelView(ConfirmView):
 
     def act(self, form: Any) -> str:
         if self.job.state not in _UNFINISHED:
-            raise Refused(f"Job {self.job.pk} is already {self.job.state}.")
+            raise Refused(f"Job {self.job.pk} has already ended ({self.job.state}).")
         cancel_job(self.job, form.cleaned_data["why"])
         return f"Job {self.job.pk} is being cancelled."
 

@@ -157,7 +157,7 @@ class ApproveView(ReviewView):
 
     extra_context = {
         "title": "Approve this story?",
-        "text": "The story becomes popular, and everyone can read it.",
+        "text": "The story becomes popular. If it was rejected, everyone can read it again.",
         "button": "Approve",
     }
 

@@ -19,7 +19,7 @@ def digg(user: Any, key: int) -> Story:
     with transaction.atomic():
         story = _locked(key)
         if story.status == Status.REJECTED:
-            raise Refused("A rejected story has no diggs.")
+            raise Refused("You cannot dig a rejected story.")
         if story.diggs >= LARGEST_COUNT:
             raise Refused("This story has the largest number of diggs that can be stored.")
         _, is_new = Vote.objects.get_or_create(story=story, user=user)

@@ -90,7 +90,8 @@ def _moment(value: Any) -> datetime:
         moment = datetime.min.replace(tzinfo=UTC)
     if moment.year < _FIRST_YEAR:
         raise BadRow(
-            f"is {excerpt(value)}: write seconds since 1970, for a time from year 1000 to 9999"
+            f"is {excerpt(value)}: write seconds since 1970 or ISO 8601 text with a time zone, "
+            "with a year from 1000 to 9999"
         )
     return moment
 

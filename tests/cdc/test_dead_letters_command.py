@@ -106,7 +106,7 @@ def test_a_refused_decision_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -
         f"Dead letter {stray.pk} was not replayed. The key of the message does not identify a row"
     )
     assert "1 replayed" in capsys.readouterr().out
-    assert "No dead letter with the ID 999" in str(failure("show", "999"))
+    assert "No dead letter has the ID 999" in str(failure("show", "999"))
 
 
 @pytest.mark.parametrize("arguments", [["replay"], ["discard"], ["replay", "1", "--waiting"]])

@@ -42,7 +42,11 @@ def test_the_function_refuses_it_too() -> None:
 @pytest.mark.parametrize(
     ("topics", "partition", "problem"),
     [
-        ([], None, "No model is captured, so no position can be moved: register one in a cdc.py."),
+        (
+            [],
+            None,
+            "No model is captured, so no position can be moved: register a model in a cdc.py.",
+        ),
         (["a", "b"], None, "Kafka has no topic a or b: check KAFKA_TOPIC and KAFKA_BOOTSTRAP_"),
         (["a", "b"], 7, "There is no partition 7 of a or b: see `manage.py cdc_status`."),
     ],

@@ -66,7 +66,7 @@ def test_help_texts_are_in_plain_words(as_boss: Client, ann: User, clerk: User) 
     for path, texts in (
         ("add/", ("May do everything.",)),
         (f"{ann.pk}/change/", ("May do everything.", "permissions of its groups", own)),
-        (f"{ann.pk}/password/", ("If disabled, the password is lost. No one can then",)),
+        (f"{ann.pk}/password/", ("If you choose Disabled, the password is lost. No one can then",)),
     ):
         page = as_boss.get(f"/admin/users/user/{path}").content.decode()
         assert [text for text in texts if text not in page] == []

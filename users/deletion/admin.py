@@ -12,8 +12,8 @@ from users.models import User
 
 _LISTED = 20
 _EXPLANATION = (
-    "The deletion affects many rows. Accounts that cannot be deleted at once are deactivated, and "
-    "a job deletes them. The Jobs page shows the job's progress."
+    "The deletion affects many rows. Accounts that cannot be deleted immediately are deactivated, "
+    "and a job deletes them. The Jobs page shows the job's progress."
 )
 
 

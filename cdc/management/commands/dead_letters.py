@@ -100,5 +100,6 @@ class Command(FeedCommand):
         found = DeadLetter.objects.in_bulk(ids)
         missing = [str(number) for number in ids if number not in found]
         if missing:
-            self.fail(f"No dead letter with the ID {', '.join(missing)}: see `dead_letters list`.")
+            numbers = " or ".join(missing)
+            self.fail(f"No dead letter has the ID {numbers}: see `dead_letters list --all`.")
         return [found[number] for number in dict.fromkeys(ids)]

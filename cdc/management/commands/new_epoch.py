@@ -32,8 +32,8 @@ class Command(FeedCommand):
         waiting = outbox.depth(using=DEFAULT_DB_ALIAS).rows
         if waiting and not options["force"]:
             self.fail(
-                f"The outbox is not empty (rows: {waiting}): let the relay publish its rows first, "
-                "or use --force."
+                f"The outbox is not empty (rows: {waiting}): after a restore, use --force. "
+                "Otherwise, let the relay publish these rows first."
             )
         now_ms = int(SystemClock().time() * 1000)
         with transaction.atomic(), acting_as(system_user()):

@@ -14,7 +14,7 @@ class Command(FeedCommand):
         "Change the counters, titles and statuses of demo stories until SIGTERM. Also create and "
         "delete demo stories; the number of demo stories without an account stays between 1,000 "
         "and 2,000. The rate is lower at night (UTC), and rises and falls in waves of 15 minutes. "
-        "No other stories are changed, and no stories that belong to an account."
+        "Other stories, and demo stories that belong to an account, are not changed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

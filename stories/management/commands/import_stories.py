@@ -10,10 +10,10 @@ from stories.importing.importer import Importer
 
 class Command(FeedCommand):
     help = (
-        "Import stories of the Digg data set from NDJSON or a JSON array, plain or MongoDB "
-        "Extended JSON. If the id of a story is already stored, that story is updated. If several "
-        "rows have the same id, they are applied in the order of the file. Exit code 1: a row or a "
-        "file was invalid; the valid rows are still imported."
+        "Import stories of the Digg data set from files. A file contains NDJSON or a JSON array; "
+        "MongoDB Extended JSON is also accepted. If the id of a story is already stored, that "
+        "story is updated. If several rows have the same id, they are applied in the order of the "
+        "file. Exit code 1: a row or a file was invalid; the valid rows are still imported."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

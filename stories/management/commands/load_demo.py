@@ -12,9 +12,9 @@ from users.models import User
 
 class Command(FeedCommand):
     help = (
-        "Create demo stories of one year until there are 1,200, and four demo users, and print the "
-        "logins of the users. If some users exist, create only the missing ones. If at least 1,000 "
-        "demo stories exist, create no stories."
+        "Create demo stories, with dates in the past year, until 1,200 demo stories have no "
+        "account. If at least 1,000 have no account, create no stories. Also create four demo "
+        "users, and print their logins. If some of the users exist, create only the missing ones."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

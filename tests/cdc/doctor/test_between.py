@@ -3,7 +3,7 @@
 import pytest
 from django.conf import settings
 
-from cdc.doctor import between
+from cdc.doctor import between, database, mongodb
 from cdc.doctor.between import check_between, judge_clocks, judge_deletes
 from cdc.doctor.check import Level
 from cdc.errors import Unreachable
@@ -40,12 +40,12 @@ def test_a_clock_without_another_one_is_not_said_to_agree(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(between, "Cluster", lambda _: None)
     monkeypatch.setattr(between, "topic_names", list)
-    monkeypatch.setattr(between.mongodb, "clock_offset", fail)
-    monkeypatch.setattr(between.database, "clock_offset", lambda _: 0.0)
+    monkeypatch.setattr(mongodb, "clock_offset", fail)
+    monkeypatch.setattr(database, "clock_offset", lambda _: 0.0)
     (check,) = check_between(settings.CDC, "default")
     assert check.text == "These clocks agree: this machine, the database."
 
-    monkeypatch.setattr(between.database, "clock_offset", fail)
+    monkeypatch.setattr(database, "clock_offset", fail)
     assert list(check_between(settings.CDC, "default")) == []
 
 

@@ -54,7 +54,7 @@ def test_changes_that_no_relay_reads_are_found() -> None:
     checks = {check.id: check for check in check_database(settings.CDC, "default")}
     assert checks["database.other_outbox"].level is Level.WRONG
     text = checks["database.other_outbox"].text
-    assert text.startswith("Changes wait in the outbox of the database 'other' (2, the oldest for ")
+    assert text.startswith("Changes wait in the outbox of the database 'other' (number: 2, ")
 
 
 def test_changes_that_another_relay_may_still_publish_are_not_found() -> None:

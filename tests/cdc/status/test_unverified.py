@@ -40,7 +40,7 @@ def test_after_a_repair_that_failed_a_reconciliation_clears_it(state: JobState) 
     job = claimed()
     JOBS.finish(job, state, "")
     Job.objects.update(finished_at=datetime(2026, 1, 2, tzinfo=UTC))
-    assert f"is {state}: run `manage.py reconcile --repair`." in unverified()
+    assert f"has ended ({state}): run `manage.py reconcile --repair`." in unverified()
 
     ReconcileRun.objects.create(
         finished_at=datetime(2026, 1, 1, tzinfo=UTC), equal=True, result="{}"

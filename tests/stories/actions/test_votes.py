@@ -116,7 +116,7 @@ def test_a_rejected_story_takes_no_digg_but_returns_one(story: Story) -> None:
     Story.objects.update(status=Status.REJECTED, diggs=5)
     _, other = person("bob")
     page = other.post(f"/stories/{story.pk}/digg/", {"next": "/stories/"}, follow=True)
-    assert "A rejected story has no diggs." in page.content.decode()
+    assert "You cannot dig a rejected story." in page.content.decode()
     refreshed = other.post(f"/stories/{story.pk}/digg/", headers=SCRIPT)
     assert refreshed.headers["HX-Refresh"] == "true"
     assert diggs(story) == (5, 1)

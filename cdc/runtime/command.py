@@ -1,8 +1,11 @@
 """The base classes of commands and daemons: exit codes and one-sentence error messages."""
 
+import atexit
 import logging
+import os
 import sys
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -62,11 +65,16 @@ class DaemonCommand(FeedCommand):
     _is_own_process = False
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run the daemon as this process."""
+        """Run the daemon as this process, and end the process."""
         self._is_own_process = True
         sys.excepthook = _log_crash
         threading.excepthook = _log_thread_crash
-        super().run_from_argv(argv)
+        code: int | str | None = 0
+        try:
+            super().run_from_argv(argv)
+        except SystemExit as end:
+            code = end.code
+        _end_process(code if isinstance(code, int) else FAILED)
 
     def execute(self, *args: Any, **options: Any) -> Any:
         """Run the daemon, and log the error that ends the process."""
@@ -80,6 +88,20 @@ class DaemonCommand(FeedCommand):
                 _log, logging.ERROR, telemetry.COMMAND_FAILED, error=str(error), exit_code=code
             )
             sys.exit(code)
+
+
+def _end_process(code: int) -> NoReturn:
+    """End the process without the exit handlers of C libraries.
+
+    OpenSSL's handler frees memory that a thread of librdkafka may still use: a client that Python
+    has not garbage-collected has threads, which connect again and again while brokers refuse the
+    login. Such a process would end with SIGSEGV.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001 -- Python's own exit handlers
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _log_thread_crash(found: threading.ExceptHookArgs) -> None:

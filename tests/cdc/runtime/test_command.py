@@ -29,6 +29,24 @@ main()
 """
 
 
+ENDED = r"""
+import atexit, ctypes
+import django
+django.setup()
+from cdc.management.commands.run_jobs import Command
+def end(*args, **options):
+    atexit.register(lambda: print("Python's handler"))
+    libc = ctypes.CDLL(None)
+    libc.on_exit(libc.abort, None)
+Command.handle = end
+from manage import main
+import sys
+sys.argv = ["manage.py", "run_jobs"]
+main()
+"""
+"""A daemon in which a C library has an exit handler that crashes."""
+
+
 def run(home: Path, *command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     unset = dict.fromkeys(("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI"), "")
     return subprocess.run(
@@ -87,3 +105,11 @@ def test_an_unexpected_error_is_a_record_with_its_traceback(tmp_path: Path) -> N
     )
     assert "ZeroDivisionError" in in_thread["traceback"]
     assert "ValueError: two\nlines" in last["traceback"]
+
+
+@pytest.mark.slow
+def test_an_exit_handler_of_a_c_library_cannot_crash_a_daemon_that_has_ended(
+    tmp_path: Path,
+) -> None:
+    done = run(tmp_path, "-c", ENDED)
+    assert (done.returncode, done.stdout) == (0, "Python's handler\n"), done.stderr

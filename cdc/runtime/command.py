@@ -69,12 +69,12 @@ class DaemonCommand(FeedCommand):
         self._is_own_process = True
         sys.excepthook = _log_crash
         threading.excepthook = _log_thread_crash
-        code: int | str | None = 0
+        code = 0
         try:
             super().run_from_argv(argv)
         except SystemExit as end:
-            code = end.code
-        _end_process(code if isinstance(code, int) else FAILED)
+            code = end.code if isinstance(end.code, int) else FAILED
+        _end_process(code)
 
     def execute(self, *args: Any, **options: Any) -> Any:
         """Run the daemon, and log the error that ends the process."""

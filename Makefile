@@ -112,8 +112,7 @@ clean:
 # mariadb-server-core starts no service, unlike mariadb-server. A program of mariadb-client-core
 # initialises MariaDB's data folder.
 .venv/databases.stamp: Makefile requirements-production.txt .venv/test.stamp
-	@.ci/need chromium-headless-shell 2>/dev/null || .ci/need chromium
-	@.ci/need openssl mariadb-server-core mariadb-client-core debootstrap libmariadb-dev pkg-config gcc
+	@.ci/need "chromium-headless-shell|chromium" openssl mariadb-server-core mariadb-client-core debootstrap libmariadb-dev pkg-config gcc
 	@$(BIN)/python -c 'import pathlib, sysconfig; \
 		pathlib.Path(sysconfig.get_path("include"), "Python.h").stat()' 2>/dev/null \
 		|| .ci/need python3-dev

@@ -179,7 +179,7 @@ def _other_outboxes() -> Iterator[Check]:
             f"Changes wait in the outbox of the database {other.database!r} (number: "
             f"{other.rows}, oldest: {other.seconds:.0f} s), and relays of the default database do "
             "not read this outbox",
-            "start a relay whose DATABASE_URL names this database",
+            "start a relay with the DATABASE_URL of this outbox",
         )
 
 

@@ -159,7 +159,7 @@ def _insync(name: str, insync: int, replicas: int) -> Iterator[Check]:
             f"set min.insync.replicas to {max(replicas - 1, 1)}",
             stops=True,
         )
-    elif insync == 1 < replicas:
+    elif insync == 1 and replicas > 2:  # noqa: PLR2004 -- with two, no write survives an outage
         yield warning(
             "kafka.min_insync_replicas",
             f"The topic {name} has min.insync.replicas=1, so Kafka may acknowledge a message "

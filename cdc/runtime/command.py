@@ -1,4 +1,4 @@
-"""The base classes of commands and daemons: exit codes and one-sentence error messages."""
+"""The base classes of commands and daemons: start, exit codes and one-sentence error messages."""
 
 import atexit
 import logging
@@ -69,12 +69,15 @@ class DaemonCommand(FeedCommand):
         self._is_own_process = True
         sys.excepthook = _log_crash
         threading.excepthook = _log_thread_crash
-        code = 0
+        code: int | str | None = 0
         try:
             super().run_from_argv(argv)
         except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else FAILED
-        _end_process(code)
+            code = end.code
+        if isinstance(code, str):
+            sys.stderr.write(f"{code}\n")
+            code = FAILED
+        _end_process(code or 0)
 
     def execute(self, *args: Any, **options: Any) -> Any:
         """Run the daemon, and log the error that ends the process."""
@@ -91,15 +94,16 @@ class DaemonCommand(FeedCommand):
 
 
 def _end_process(code: int) -> NoReturn:
-    """End the process without the exit handlers of C libraries.
+    """End the process as Python does, but without the exit handlers of C libraries.
 
     OpenSSL's handler frees memory that a thread of librdkafka may still use: a client that Python
     has not garbage-collected has threads, which connect again and again while brokers refuse the
     login. Such a process would end with SIGSEGV.
     """
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 -- joins threads and pools
     atexit._run_exitfuncs()  # noqa: SLF001 -- Python's own exit handlers
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        with suppress(AttributeError, OSError, ValueError):  # a closed stream is None
             stream.flush()
     os._exit(code)
 

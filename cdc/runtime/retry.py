@@ -1,6 +1,6 @@
 """What is retried, and when: work that raised Retryable, after a growing wait.
 
-The daemons' main loop retries the work of each of its steps. `cdc.errors` defines which errors are
+The daemons' main loop repeats a step that raised Retryable. `cdc.errors` defines which errors are
 Retryable. All other errors end the process.
 """
 

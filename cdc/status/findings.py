@@ -120,8 +120,8 @@ def _other_outboxes(seen: Observed) -> Iterator[Finding]:
             text=(
                 f"{counted(other.rows, 'change')} in the outbox of the database "
                 f"{other.database!r}, the oldest for {other.seconds:.1f} s. Relays of the default "
-                "database do not read this outbox: start a relay whose DATABASE_URL names the "
-                f"database {other.database!r}."
+                "database do not read this outbox: start a relay with the DATABASE_URL of "
+                "this outbox."
             ),
             since=seen.read_at - timedelta(seconds=other.seconds),
             parts=(Part.OUTBOX,),

@@ -152,7 +152,7 @@ class _Tracer:
             cause = "The consumers are paused."
         else:
             cause = "The change has left the outbox. If it does not arrive, run a reconciliation."
-        return f"The replica has {found} and differs from the database. {cause}"
+        return f"The replica has {found}, so it differs from the database. {cause}"
 
 
 def _arrived(version: Version, event: Mapping[str, Any]) -> str:

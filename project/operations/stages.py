@@ -210,7 +210,7 @@ def _canary(name: str, status: Status) -> Stage:
         return _unknown(name)
     if canary.awaited or canary.seconds is None or canary.arrived_seconds_ago is None:
         health = Health.BAD if canary.late else Health.BUSY
-        return Stage(name=name, health=health, note="sent, but has not arrived yet")
+        return Stage(name=name, health=health, note="sent, not yet arrived")
     return Stage(
         name=name,
         health=Health.GOOD,

@@ -82,6 +82,7 @@ NEVER = {
     "cdc.outbox": ("cdc.mongo", "cdc.kafka", "cdc.dead_letters"),
     "cdc.capture": ("cdc.mongo", "cdc.kafka"),
     "cdc.mongo.plan": ("django", "pymongo", "cdc.models"),
+    "cdc.runtime.clock": ("django", "cdc.models"),
     "cdc.runtime.retry": ("django", "cdc.models"),
     "cdc.runtime.stop": ("django", "cdc.models"),
     "cdc.status.verdict": ("cdc.mongo", "cdc.kafka"),

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from project.stack.ports import free_port
 from project.up.console import Console
-from tests.support.chromium import launched
+from tests.support import chromium
 from tests.support.paths import ROOT
 
 IMAGES = ROOT / "docs" / "images"
@@ -90,11 +90,13 @@ def take(browser: Browser, demo: Demo, role: str, path: str, file: Path) -> None
 def main() -> None:
     """Write the screenshots."""
     console = Console()
+    if chromium.program() is None:
+        raise SystemExit(chromium.MISSING)
     with tempfile.TemporaryDirectory() as folder, demo(Path(folder)) as running:
         console.show(f"The demo runs for {TRAFFIC_SECONDS:.0f} s, so that the charts show traffic.")
         time.sleep(TRAFFIC_SECONDS)
         with sync_playwright() as playwright:
-            browser = launched(playwright)
+            browser = chromium.launched(playwright)
             for (role, path, name), theme in product(PAGES, THEMES):
                 file = IMAGES / f"{name}-{theme}.png"
                 take(browser, running, role, path, file)

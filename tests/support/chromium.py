@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser")
 """The first has no window and no extensions. It needs a fifth of the others' processor time."""
+MISSING = "Chromium is missing: as root on Debian, apt-get install chromium-headless-shell."
 _ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -22,7 +23,5 @@ def program() -> str | None:
 def launched(playwright: "Playwright") -> "Browser":
     """Start the browser. The caller closes it."""
     if (path := program()) is None:
-        raise RuntimeError(
-            "Chromium is missing: as root on Debian, apt-get install chromium-headless-shell."
-        )
+        raise RuntimeError(MISSING)
     return playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 SECONDS = 90.0
 _UNHEALTHY = frozenset({"StoryfeedUnhealthy"})
-_OF_THE_PAST = frozenset({"StoryfeedSlow", "StoryfeedRetrying", "StoryfeedIdsReused"})
-"""The alerts that may also fire in any other condition, because a machine was slow before it."""
+_OF_THE_PAST = frozenset({"StoryfeedSlow"})
+"""Fires in any condition if changes were slow before it."""
 _PARTS = {"The database": "database", "Kafka": "kafka", "MongoDB": "mongodb"}
 """The services in the verdict, and their names in `/readyz`."""
 _AGES = ("storyfeed_outbox_oldest_seconds", "storyfeed_lag_seconds")

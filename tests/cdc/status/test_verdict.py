@@ -64,8 +64,8 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             False,
             (
                 "2 changes in the outbox of the database 'old', the oldest for 61.0 s. Relays of "
-                "the default database do not read this outbox: start a relay whose DATABASE_URL "
-                "names the database 'old'."
+                "the default database do not read this outbox: start a relay with the "
+                "DATABASE_URL of this outbox."
             ),
         ),
         (

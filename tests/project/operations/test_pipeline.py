@@ -127,7 +127,7 @@ def test_a_canary_that_never_arrived(worker: Client, monkeypatch: pytest.MonkeyP
     )
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: healthy_status(canary=canary)))
     page = worker.get("/operations/").content.decode()
-    assert "test row sent, but has not arrived yet. Needs attention." in page
+    assert "test row sent, not yet arrived. Needs attention." in page
     assert "Needs attention" in page
 
 

@@ -69,7 +69,7 @@ def test_the_first_canary_after_a_start_has_time_to_arrive(arrived: float | None
 
     stage = StageRenderer().stages(healthy_status(canary=canary), 0.0)[-1]
 
-    assert (stage.health, stage.note) == (Health.BUSY, "sent, but has not arrived yet")
+    assert (stage.health, stage.note) == (Health.BUSY, "sent, not yet arrived")
     late = replace(canary, started_seconds_ago=30.1)
     assert health(healthy_status(canary=late))["Canary"] is Health.BAD
 

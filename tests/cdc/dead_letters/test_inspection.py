@@ -104,7 +104,7 @@ def test_a_document_that_a_reconciliation_reports_is_not_the_same(
     inspection = ends.inspect()
 
     assert inspection.differing == ()
-    assert "another field or no valid version: a replay sends the current" in inspection.verdict
+    assert "an extra field or no valid version: a replay sends the current" in inspection.verdict
     assert inspection.changes
 
 

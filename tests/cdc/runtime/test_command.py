@@ -43,7 +43,7 @@ def end(*args, **options):
     libc = ctypes.CDLL(None)
     libc.on_exit(libc.abort, None)
     ThreadPoolExecutor().submit(work)
-    sys.exit()
+    sys.exit({given})
 Command.handle = end
 from manage import main
 sys.argv = ["manage.py", "run_jobs"]
@@ -113,9 +113,12 @@ def test_an_unexpected_error_is_a_record_with_its_traceback(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "code", "errors"), [("", 0, ""), ("3", 3, ""), ("'no work'", 1, "no work\n")]
+)
 def test_an_exit_handler_of_a_c_library_cannot_crash_a_daemon_that_has_ended(
-    tmp_path: Path,
+    given: str, code: int, errors: str, tmp_path: Path
 ) -> None:
-    done = run(tmp_path, "-c", ENDED)
-    assert done.returncode == 0, done.stderr
+    done = run(tmp_path, "-c", ENDED.format(given=given))
+    assert (done.returncode, done.stderr) == (code, errors)
     assert done.stdout.splitlines() == ["the work of a pool", "Python's handler"]

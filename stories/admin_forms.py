@@ -185,9 +185,7 @@ class BulkEditForm(forms.Form):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["reason"].required = False
-        self.fields[
-            "reason"
-        ].help_text = "Only for the status Rejected. Submitters will see the reason."
+        self.fields["reason"].help_text = "Only for the status Rejected. Submitters see the reason."
         choices = [_UNCHANGED, *_media_choices()]
         self.fields["media"] = forms.ChoiceField(choices=choices, required=False)
         for name in ("diggs", "comments"):

@@ -170,7 +170,7 @@ def _check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
     if model._meta.parents or model in _extended():
         yield Error(
             f"{model.__name__} uses multi-table inheritance: changes in the other table "
-            "would have no events.",
+            "would write no events.",
             hint="Use an abstract base or a proxy.",
             obj=model,
             id="cdc.E005",
@@ -189,8 +189,8 @@ def _extended() -> Iterator[type[models.Model]]:
 def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
     if not _captures(model._meta.base_manager):
         yield Error(
-            f"{model.__name__}'s base manager is not a captured manager: cascades would have no "
-            "events.",
+            f"{model.__name__}'s base manager is not a captured manager: cascading "
+            "deletes would write no events.",
             hint="Set base_manager_name = 'objects', or derive Meta from CapturedModel.Meta.",
             obj=model,
             id="cdc.E002",

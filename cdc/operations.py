@@ -1,4 +1,4 @@
-"""Public functions for pages, probes and metrics that observe and operate the pipeline.
+"""Public functions that observe and operate the pipeline, for pages, probes and metrics.
 
 The names in `__all__` are documented and stay compatible. The functions use `settings.CDC` and the
 default database, and raise the errors of `cdc.errors`. A function with the argument `why` records

@@ -63,14 +63,14 @@ class SubmissionForm(TopicChoice):
     link = forms.URLField(
         max_length=500,
         assume_scheme="https",
-        help_text="The address of the page. We check whether it was already submitted.",
+        help_text="The address of the page. We check whether it has already been submitted.",
         widget=forms.URLInput(attrs={"placeholder": "https://…"}),
         error_messages={"required": "Enter the address of the page."},
     )
     wait = forms.BooleanField(
         label="Wait for replication",
         required=False,
-        help_text="Wait up to five seconds until the story is in MongoDB.",
+        help_text="Wait up to five seconds for the story to reach MongoDB.",
     )
 
     class Meta:

@@ -107,7 +107,7 @@ class RegisterView(RefusalMixin, LimitedMixin, auth.RedirectURLMixin, FormView[R
     """Creates an account with the role Customer and logs the new user in.
 
     Then redirects to the page in `next` if it is a page about stories. Most other pages are for
-    other roles, so the user gets to the home page instead.
+    other roles, so the user is sent to the home page instead.
     """
 
     form_class = RegistrationForm

@@ -1,4 +1,4 @@
-"""Finds what the statements of a bulk write depend on: the time, chance, and other rows."""
+"""Finds what the statements of a bulk write depend on: the time, random values, and other rows."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -192,10 +192,10 @@ def _rights(using: str) -> Iterator[Check]:
     }
     if lacking:
         named = [f"{right} on {model._meta.db_table}" for model, right in lacking.items()]
-        others = f" and {len(named) - 1} more" if len(named) > 1 else ""
+        others = f", and {len(named) - 1} more privileges" if len(named) > 1 else ""
         yield wrong(
             "database.rights",
-            f"The database user does not have the right {named[0]}{others}",
+            f"The database user does not have the privilege {named[0]}{others}",
             f"grant SELECT, INSERT, UPDATE and DELETE on all tables of {_name(using)}",
             stops=any(model._meta.app_label == "cdc" for model in lacking),
         )

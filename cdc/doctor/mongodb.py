@@ -103,8 +103,8 @@ def judge_rights(privileges: Sequence[Mapping[str, Any]], name: str) -> Iterator
     elif _CHANGE not in granted:
         yield warning(
             "mongodb.rights",
-            f"The MongoDB user does not have the right {_CHANGE} on the database {name}, without "
-            "which a consumer cannot apply a new HISTORY_DAYS or DELETE_MARKER_DAYS",
+            f"The MongoDB user lacks the action {_CHANGE} on the database {name}, so a consumer "
+            "cannot apply a new HISTORY_DAYS or DELETE_MARKER_DAYS",
             f"grant the action {_CHANGE} on the database",
         )
 

@@ -39,7 +39,7 @@ def _one_writer(variables: Mapping[str, str]) -> Iterator[Check]:
     if cluster:
         yield wrong(
             "database.one_writer",
-            f"The database is {cluster}, in which ids do not rise in commit order",
+            f"The database is {cluster}, in which the outbox ids of a row's changes may not rise",
             "use a server with a single primary that accepts all writes",
             stops=True,
         )

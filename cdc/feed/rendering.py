@@ -116,7 +116,7 @@ class Renderer:
         capture = self._captures.get(event.table)
         if capture is None:
             # Only a registered capture declares which columns contain personal data.
-            raise Rejected("The table of the message is not captured.")
+            raise Rejected("The table that the message names is not captured.")
         _iso(event.ts_ms)
         _check_depth(event)
         return event, capture

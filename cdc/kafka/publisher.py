@@ -74,8 +74,9 @@ class KafkaPublisher:
         Raise Retryable if any other record was not acknowledged; the caller must then write all
         records again. Call `keep_waiting` at least every 0.1 s. When `keep_waiting` returns False,
         or brokers refuse the login or TLS, drop the records in flight and raise Retryable. If some
-        records were acknowledged, a refusal is raised only after 30 s: each repetition writes those
-        records once more, and perhaps only some brokers refuse the client.
+        records were acknowledged, a refusal by a broker raises Retryable only 30 s after the call
+        began: perhaps only some brokers refuse the client, and each repetition writes the
+        acknowledged records once more.
         """
         began = time.monotonic()
         outcomes: dict[int, KafkaError | None] = {}

@@ -226,7 +226,7 @@ class Relay:
         telemetry.log(_log, logging.DEBUG, telemetry.OUTBOX_SENT, count=len(rows), ms=elapsed_ms)
 
     def _supersede_older(self, rows: Sequence[OutboxRecord]) -> None:
-        """Send the current state of rows whose newer changes may already have been published."""
+        """Resend captured rows for which a newer change than in `rows` may have been published."""
         older = [row for row in rows if row.id in self._finder.passed or self._is_older(row)]
         if older:
             self._send_again(older)

@@ -16,8 +16,8 @@ class OutboxLimit:
     """Limits the number of rows in the outbox, even if the relay is slow or stopped.
 
     The rows are counted again only after a second, or when the admitted rows could exceed the
-    limit, because counting thousands of rows costs as much as adding a chunk. Rows that other
-    writers add within this second may exceed the limit.
+    limit, because counting thousands of rows costs as much as adding a chunk. Between two
+    counts, rows from other writers can take the outbox above the limit.
     """
 
     def __init__(self, using: str, clock: Clock, say: Say, most: int = _MOST_ROWS) -> None:

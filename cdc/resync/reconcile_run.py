@@ -85,7 +85,7 @@ class Result:
         return f"{rows} compared, {documents} {verb}: run `manage.py reconcile --repair`."
 
     def as_json(self) -> dict[str, Any]:
-        """Return the documented JSON shape."""
+        """Return the result as JSON-compatible data, in the documented shape."""
         return {
             "finished_at": self.finished_at.isoformat(),
             "seconds": round(self.seconds, 1),

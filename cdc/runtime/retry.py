@@ -1,7 +1,8 @@
 """What is retried, and when: work that raised Retryable, after a growing wait.
 
 The daemons' main loop repeats a step that raised Retryable. `cdc.errors` defines which errors are
-Retryable. All other errors end the process.
+Retryable. All other errors end the process. Separately, `cdc.capture.resend` repeats transactions
+that failed because of a lock.
 """
 
 import random

@@ -24,8 +24,9 @@ _OLD_TOPICS_SECONDS = 60.0
 class Lags:
     """Reads the lag of each partition of the captured topics.
 
-    An instance remembers its last reading. If Kafka then fails to return a record, the reading
-    limits the age of this record, so that one failure is not reported as a problem.
+    An instance remembers its last reading. If Kafka then does not return a record, the highest
+    age that is possible according to the last reading is used, so that one failure is not reported
+    as a problem.
     """
 
     def __init__(self, settings: CdcSettings, captures: Iterable[Capture]) -> None:

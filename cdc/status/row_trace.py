@@ -156,11 +156,11 @@ class _Tracer:
 
 
 def _arrived(version: Version, event: Mapping[str, Any]) -> str:
-    found = f"Version {version.outbox_id} in every collection"
+    found = f"Version {version.outbox_id} reached every collection"
     if "applied_at" not in event:
         return f"{found}; the history does not have the arrival time."
     seconds = (event["applied_at"] - event["at"]).total_seconds()
-    return f"{found}, {max(seconds, 0):.3f} s after the save."
+    return f"{found} {max(seconds, 0):.3f} s after the save."
 
 
 def _event(

@@ -44,10 +44,10 @@ SECONDS = {Phase.HEAD: 10.0, Phase.BODY: 30.0}
 class ClientConnection(H11Protocol):
     """uvicorn's connection, closed if its client is slow or if there are too many connections.
 
-    If there are more connections than `most`, the connection whose request has been arriving for
-    the longest time is closed or, if few requests are arriving, the connection whose client has
-    received nothing for the longest time. If `most` connections are serving requests, further
-    requests get status 503, except those of probes.
+    If there are more connections than `most`, one is closed: the one whose request has been
+    arriving for the longest time. If few requests are arriving, it is the one whose client stopped
+    receiving data the longest time ago, if there is one. If `most` connections are serving
+    requests, further requests get status 503, except those of probes.
     """
 
     most: ClassVar[int] = 10_000

@@ -76,9 +76,9 @@ class Child:
             raise
 
     def end_leftover(self) -> None:
-        """End the process that a killed parent left running in this folder, if there is one.
+        """End the process that an earlier parent left running in this folder, if there is one.
 
-        Raise StackError if that parent is still alive, because the process is then in use.
+        Raise StackError if the earlier parent is still alive: the process is then in use.
         """
         end_leftover(self.name, self._pid_file)
 

@@ -32,14 +32,14 @@ _PILL_ICONS = {
 @register.simple_tag(name="icon")
 @cache
 def draw(name: str) -> SafeString:
-    """Return an icon of Lucide as inline SVG. It has the size and the colour of the text."""
+    """Return a Lucide icon as inline SVG. It has the size and the colour of the text."""
     return SafeString(rendered(name, size=None, **_ICON))
 
 
 @register.simple_tag(name="lucide")
 @cache
 def draw_sized(name: str, *, size: int = 24, **attributes: str) -> SafeString:
-    """Return an icon of Lucide as inline SVG, with a side of `size` px.
+    """Return a Lucide icon as inline SVG, with a side of `size` px.
 
     This tag replaces Lucide's own, which renders an icon again each time. A list shows 40 icons.
     """

@@ -188,7 +188,7 @@ class RejectView(ReviewView):
         return {**shown, **_NEW_REASON} if self.story.status == Status.REJECTED else shown
 
     def get_initial(self) -> dict[str, Any]:
-        """Return the common reason in the URL, or the present reason."""
+        """Return the common reason that `preset` in the URL names, or the current reason."""
         return {"reason": text_of(self.request.GET.get("preset", "")) or reason_of(self.story)}
 
     def form_valid(self, form: forms.Form) -> HttpResponse:

@@ -128,7 +128,7 @@ def _reasons(stories: Sequence[Story]) -> dict[int, str]:
 
 
 def _update(stories: QuerySet[Story], values: dict[str, Any]) -> None:
-    """Update stories. A story that becomes popular gets the current time as promotion date."""
+    """Update stories. A story that becomes popular gets the current time as its promotion date."""
     if values.get("status") != Status.POPULAR:
         stories.update(**values)
         return

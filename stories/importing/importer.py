@@ -141,8 +141,8 @@ class Importer:
             else:
                 return
         raise Interrupted(
-            f"The database failed {ATTEMPTS} times ({reason}) at {self._file}, "
-            f"{candidates[0].where} ({self.summary}): import the file again. "
+            f"The database failed {ATTEMPTS} times at {self._file}, {candidates[0].where}: "
+            f"{reason}. Until then: {self.summary}. Import the file again. "
             "Rows that were already imported will not change."
         )
 

@@ -23,7 +23,7 @@ def test_each_step_is_traced(feed: RunningFeed, settings: LazySettings) -> None:
     story = Story.objects.create(title="first", href="http://example.org/")
     assert wait_until_applied(story, 60)
     trace = trace_row(story)
-    expected = rf"Version {trace.outbox_id} in every collection, \S+ s after the save\."
+    expected = rf"Version {trace.outbox_id} reached every collection \S+ s after the save\."
     assert re.fullmatch(expected, trace.sentence)
     assert trace.settled
     assert trace.saved_at is not None

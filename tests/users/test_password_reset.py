@@ -11,7 +11,7 @@ from django.core.mail import EmailMessage
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from tests.users.conftest import logged_in, sentences
+from tests.users.conftest import PASSWORD, logged_in, sentences
 from users.forms import ResetForm
 from users.limits import RESET, WINDOW
 from users.mail import mail_thread
@@ -46,6 +46,9 @@ def test_reset_by_mail_works_once_and_ends_sessions(client: Client, ann: User) -
     there = logged_in(ann)
     link = mailed_link("Ann@People.example")
     assert mail.outbox[0].to == [ann.email]
+    parts = [part.get_payload(decode=True) for part in mail.outbox[0].message().walk()]
+    assert any(parts)
+    assert not any(PASSWORD.encode() in part for part in parts if isinstance(part, bytes))
     form = client.get(link, follow=True)
     assert (form.context["title"], form.context["lead"]) == ("Choose a new password", "")
     to = form.redirect_chain[-1][0]

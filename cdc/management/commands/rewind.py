@@ -39,13 +39,14 @@ class Command(FeedCommand):
             "UTC if T has no zone).",
         )
         parser.add_argument(
-            "--topic", metavar="NAME", help="Move only the partitions of the topic NAME."
+            "--topic", metavar="NAME", help="Move only the positions in the topic NAME."
         )
         parser.add_argument(
             "--partition",
             type=int,
             metavar="N",
-            help="Move only partition N, in each captured topic unless --topic is given.",
+            help="Move only the position in partition N: of the topic NAME if --topic is given, "
+            "otherwise of each captured topic.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

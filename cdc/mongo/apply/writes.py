@@ -1,4 +1,8 @@
-"""Builds the writes of a batch in an order that unique indexes allow, and computes their size."""
+"""Builds the writes of a batch in an order that unique indexes allow, and computes their size.
+
+`cdc/mongo/plan.py` decides what an insert, an update or a delete changes. Most batches are applied
+without a lookup, by `direct.py`; these are the writes of the other batches.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

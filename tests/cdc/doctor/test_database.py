@@ -251,7 +251,7 @@ def test_a_table_that_only_reads_is_refused() -> None:
         return
     with session("PRAGMA query_only=ON"):
         found = problems()
-    refused(found, "does not have the right INSERT")
+    refused(found, "does not have the privilege INSERT")
 
 
 def test_an_open_error_leaves_a_usable_connection() -> None:

@@ -65,7 +65,7 @@ class WhyForm(forms.Form):
     why = forms.CharField(
         max_length=2_000,
         widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
-        help_text="The reason is recorded with your name. It cannot be changed later.",
+        help_text="The reason is recorded with your name and cannot be changed later.",
     )
 
 

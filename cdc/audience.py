@@ -17,7 +17,7 @@ class Audience(Enum):
     def sees_people(self) -> bool:
         """Whether the audience may see personal fields and the author of a change.
 
-        The audience may then also see strings that might quote people: an error may quote a value,
+        Such an audience may also see strings that might quote people: an error may quote a value,
         and a malformed message may contain anything.
         """
         return self is Audience.OPERATORS

@@ -170,7 +170,7 @@ def _check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
     if model._meta.parents or model in _extended():
         yield Error(
             f"{model.__name__} uses multi-table inheritance: changes in the other table "
-            "would write no events.",
+            "would have no events.",
             hint="Use an abstract base or a proxy.",
             obj=model,
             id="cdc.E005",
@@ -189,8 +189,8 @@ def _extended() -> Iterator[type[models.Model]]:
 def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
     if not _captures(model._meta.base_manager):
         yield Error(
-            f"{model.__name__}'s base manager is not a captured manager: cascading "
-            "deletes would write no events.",
+            f"{model.__name__}'s base manager is not a captured manager: cascades would have no "
+            "events.",
             hint="Set base_manager_name = 'objects', or derive Meta from CapturedModel.Meta.",
             obj=model,
             id="cdc.E002",
@@ -199,7 +199,7 @@ def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
         yield Error(
             f"{model.__name__}'s base manager {model._meta.base_manager.name} hides rows: they "
             "could not be saved again, and cascades would leave them out.",
-            hint="Name a manager without a filter as base_manager_name, or remove the name.",
+            hint="Set base_manager_name to a manager without a filter, or remove this option.",
             obj=model,
             id="cdc.E026",
         )

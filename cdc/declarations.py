@@ -67,7 +67,7 @@ def canary_topic(topic: str) -> str:
 
 
 def is_canary_topic(topic: str) -> bool:
-    """Whether `topic` contains canaries, also if KAFKA_TOPIC was changed since."""
+    """Whether `topic` contains canaries, even if KAFKA_TOPIC has changed."""
     return topic.endswith(_CANARY)
 
 

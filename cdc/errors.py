@@ -18,7 +18,7 @@ class Misconfigured(CdcError):
 
 
 class Quoting(CdcError):
-    """An error whose message may quote values of a row, for the person who corrects them."""
+    """An error whose message may quote values of a row, so that a person can correct them."""
 
     def __init__(self, message: str, without_values: str = "") -> None:
         super().__init__(message)

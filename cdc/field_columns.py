@@ -62,9 +62,9 @@ def stored_field(field: Any) -> Any:
     if not (isinstance(plain, type) and issubclass(plain, models.Field)):
         raise Misconfigured(
             f"{field.model.__name__}.{field.name} has the values of a {type(target).__name__}, "
-            f"which converts them, and whose internal type {kind!r} is not a field of Django. "
-            "Stored values cannot be read: return the name of the field that stores them from "
-            "get_internal_type(), such as 'TextField'."
+            f"which converts them. Its internal type {kind!r} is not a field of Django, so stored "
+            "values cannot be read: let get_internal_type() return the name of the field that "
+            "stores them, such as 'TextField'."
         )
     if plain is models.DecimalField:
         return plain(max_digits=target.max_digits, decimal_places=target.decimal_places)
@@ -105,10 +105,10 @@ def _column(field: Any) -> Column:
 
 
 def _key_type(field: Any, column_type: ColumnType) -> ColumnType:
-    """Return the type of a key. If its field converts values, events contain the stored value.
+    """Return the type of a key. Events contain the stored value, even if the field converts it.
 
-    Other columns are read without the conversion. A key is read with it, because it is compared
-    with the keys of instances.
+    Other columns are read without the conversion. A key is read with the conversion, because it is
+    compared with the keys of instances.
     """
     django_s = type(field).to_python.__module__.startswith("django.")
     if column_type is columns.DECIMAL or (django_s and not _converts(field)):

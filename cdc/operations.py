@@ -125,9 +125,10 @@ def request_job(kind: str, arguments: Mapping[str, Any], target: str, why: str) 
 
 
 def ensure_job(kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-    """Queue a job of any registered kind, unless an identical job is waiting; return the job.
+    """Queue a job and return it. If an identical job is waiting, return that job instead.
 
-    Unlike `request_job`, this function allows other jobs of this kind to be unfinished.
+    `kind` may be any registered kind. Unlike `request_job`, this function queues a job even if
+    another job of this kind is unfinished.
     """
     return Jobs(DEFAULT_DB_ALIAS).ensure(kind, arguments, target, why)
 
@@ -181,7 +182,7 @@ def discard_dead_letter(letter: DeadLetter, why: str) -> None:
 def replay_dead_letters(numbers: Iterable[int], why: str) -> Outcome:
     """Replay the dead letters with these ids, as `replay_dead_letter` does; return the outcome.
 
-    A dead letter that is refused does not stop the others.
+    If the replay of one dead letter is refused, the others are still replayed.
     """
     return replay(each_of(numbers, using=DEFAULT_DB_ALIAS), why, using=DEFAULT_DB_ALIAS)
 

@@ -86,8 +86,8 @@ class RefusalMessages(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run
         """Return the response of a view. If the write of the view is refused, call the view again.
 
         `again` is the POST data of the second call. If `again` is `request.POST` itself, the view's
-        form shows the error; otherwise, a message shows it. If `again` is None, the user is
-        redirected to the requested page instead of a second call.
+        form shows the error; otherwise, a message shows it. If `again` is None, there is no second
+        call: the user is redirected to the requested page.
         """
         if request.method != "POST":
             return view(request, *args, **options)
@@ -105,7 +105,10 @@ class RefusalMessages(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run
         return marked(view(request, *args, **options), refusal)
 
     def _question(self, posted: QueryDict) -> QueryDict | None:
-        """Return the POST data with which an action asks again; None if the action never asks."""
+        """Return the POST data with which an action asks for confirmation again.
+
+        Return None if the action never asks.
+        """
         if _chosen_action(posted) not in self.asking_actions:
             return None
         if CONFIRMED in posted:
@@ -185,7 +188,7 @@ def marked(answer: HttpResponse, refusal: Refusal) -> HttpResponse:
 def _chosen_action(posted: QueryDict) -> str:
     """Return the action of the button that was pressed, as `ModelAdmin.response_action` finds it.
 
-    A list of rows can have several buttons, and then posts an action for each of them.
+    A page with several buttons posts an action for each of them.
     """
     try:
         button = int(posted.get("index", 0))

@@ -1,4 +1,4 @@
-"""Prepares untrusted bytes and text, and counts, for display."""
+"""Prepares untrusted bytes, untrusted text and counts for display."""
 
 import unicodedata
 from bisect import bisect_left
@@ -37,10 +37,10 @@ def _escaped(character: str) -> str:
 
 
 def without_common_start(before: str, after: str) -> tuple[str, str]:
-    """Return two texts whose long common beginning is replaced by an ellipsis.
+    """Replace a long common beginning of two texts with an ellipsis; return both texts.
 
-    If one text continues the other, only the rest is left. Otherwise, the last word of the
-    beginning is kept, so that a reader sees where the texts begin to differ.
+    If one text is the beginning of the other, only the rest is kept. Otherwise, the last word of
+    the common beginning is kept too, so that a reader sees where the texts begin to differ.
     """
     shortest = min(len(before), len(after))
     # A value may have a million characters, so they are not compared one by one in Python.

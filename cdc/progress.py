@@ -20,7 +20,7 @@ def progress(label: str, total: int | None, say: Say) -> Iterator[tuple[Say, Adv
     if not sys.stderr.isatty():
         yield say, lambda _: None
         return
-    # Each process imports this module, and hardly any shows a bar.
+    # Every process imports this module, but few processes show a bar.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 

@@ -104,7 +104,7 @@ def refusal_of(error: Exception) -> Refusal:
 
 
 def close_broken_connections() -> None:
-    """Close the connections of this thread that the last error has broken."""
+    """Close those of this thread's connections that the last error has broken."""
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()

@@ -102,7 +102,7 @@ class Capture:
         return self._refused_row(row)
 
     def _refused_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Convert a row like `wire_row`, more slowly, and raise Refused with the invalid value."""
+        """Convert a row as `wire_row` does, more slowly; raise Refused with the invalid value."""
         key = row[self.key.attname]
         place = f"{self.table} {key}"
         safe = place if self.key_is_number else self.table

@@ -90,8 +90,8 @@ def _check(capture: Capture, folder: Path) -> Iterator[CheckMessage]:
         committed = json.loads(path.read_bytes())
     except FileNotFoundError:
         yield Warning(
-            f"{path} is missing, so changes to the schema of {capture.table} that break readers "
-            "are not detected.",
+            f"{path} is missing, so incompatible changes to the schema of {capture.table} are not "
+            "detected.",
             hint="Write it with `manage.py event_schema --write` and commit it.",
             obj=capture.model,
             id="cdc.W011",

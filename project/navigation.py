@@ -156,7 +156,7 @@ def _is_home(page: Page, user: User) -> bool:
 def _open_page(pages: list[Page], path: str) -> Page | None:
     """Return the page whose URL is the longest prefix of the path.
 
-    The page that submits a story belongs to the button in the header.
+    Return None for the page that submits a story: a button in the header opens it.
     """
     urls: dict[str, Page | None] = {reverse("story_new"): None}
     urls |= {reverse(name): page for page in pages for name in (page.url_name, page.alias) if name}

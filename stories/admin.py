@@ -108,7 +108,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         return {name: found[name] for name in found.keys() - {"submit_date", "promote_date"}}
 
     def view_on_site(self, obj: Story) -> str:
-        """Return the address of the story's page, where a story is also approved or rejected."""
+        """Return the address of the story's page, where staff also approve or reject the story."""
         return reverse("story", args=[obj.pk])
 
     def render_change_form(

@@ -91,7 +91,7 @@ class NamedSplitDateTime(forms.SplitDateTimeWidget):
 
 
 def _media_choices(*more: str) -> list[tuple[str, str]]:
-    """Return the media of the data set, of the newest stories, and these."""
+    """Return the media of the data set and of the newest stories, and those in `more`."""
     return [(media, capfirst(media)) for media in sorted({*_MEDIA, *media_of_newest(), *more})]
 
 
@@ -142,7 +142,7 @@ class StoryForm(TopicChoice):
         # Django itself posts the initial values of columns with a computed default.
         computed = {name for name, field in self.fields.items() if field.show_hidden_initial}
         post_initial(self, _CHANGED_MEANWHILE | computed)
-        # Only for the page: Django's log of changes contains the labels of the fields themselves.
+        # Only the page shows these labels. Django's log of changes uses the labels of the fields.
         for bound in self:
             if not bound.field.required and not bound.is_hidden:
                 mark = _NEEDED_IF_REJECTED if bound.name == "reason" else "optional"

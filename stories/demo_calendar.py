@@ -29,7 +29,7 @@ def moments(count: int, now: datetime) -> list[datetime]:
 
 
 def _in_a_day(rng: random.Random, day: datetime, now: datetime) -> datetime:
-    """Return a moment of a day; if it is in the future, the same time of the day before."""
+    """Return a moment of a day; if it is in the future, the same time on the previous day."""
     [hour] = rng.choices(range(24), _HOURS)
     moment = day.replace(hour=hour, minute=rng.randrange(60), second=rng.randrange(60))
     return moment if moment < now else moment - timedelta(days=1)

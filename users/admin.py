@@ -65,7 +65,8 @@ class WithCheckboxes(admin.ModelAdmin[Any]):
 class LockedWhileWritten(admin.ModelAdmin[Any]):
     """A `ModelAdmin` that locks a row before it checks permissions and writes the row.
 
-    Otherwise, after the check, others could make an account one that the user may not manage.
+    Otherwise, another request could change an account after the check, so that the user may no
+    longer manage the account.
     """
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:

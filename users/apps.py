@@ -39,8 +39,8 @@ def limit_session(request: HttpRequest, **_: Any) -> None:
 def forget_ended_sessions(**_: Any) -> None:
     """After a login, delete sessions that have ended; connected to `user_logged_in`.
 
-    Each login adds one session, and deletes up to 100, so their number does not grow. If they
-    cannot be deleted, Django logs the error, and the login succeeds.
+    Each login adds one session, and deletes up to 100 ended ones, so their number does not grow. If
+    they cannot be deleted, Django logs the error, and the login succeeds.
     """
     using = router.db_for_write(apps.get_model("sessions", "Session"))
     transaction.on_commit(_delete_ended_sessions, using=using, robust=True)

@@ -33,7 +33,7 @@ def ensure_demo_people() -> list[DemoLogin]:
     existing = set(User.objects.filter(email__in=emails).values_list("email", flat=True))
     passwords = {email: secrets.token_urlsafe(_PASSWORD_BYTES) for email in emails}
     # Hashing is slow, so a run may be interrupted. One statement creates all accounts after the
-    # hashing, so that no account exists whose password was not printed.
+    # hashing: an interrupted run must not leave accounts whose passwords it has not printed.
     User.objects.bulk_create(
         [
             User(

@@ -111,8 +111,8 @@ class UserCreationForm(ErrorsAtPassword, BaseUserCreationForm[User]):
 def post_initial(form: Any, names: set[str]) -> None:
     """Let a form also post the values that it showed in these fields.
 
-    Changes that others made while the form was open then do not count as changes by the user of
-    the form. Without these values, for example from a script, a form is compared with the database.
+    Therefore, changes that others make while the form is open do not count as changes by its user.
+    If these values are not posted, for example by a script, the form is compared with the database.
     """
     for name in names & form.fields.keys():
         posted = form.add_initial_prefix(name)
@@ -136,8 +136,8 @@ class ShownKeys(forms.HiddenInput):
 class OldFormMixin(forms.ModelForm[Any]):
     """A form of the admin that writes only what its user edited, however old the form is.
 
-    The form also posts the values that it showed. A form that was opened before the account was
-    disabled, or lost its role or a group, does not undo that.
+    The form also posts the values that it showed. If the account is disabled, or loses its role or
+    a group, while the form is open, saving the form does not undo this.
     """
 
     single: ClassVar[set[str]]
@@ -176,7 +176,7 @@ class PasswordState(ReadOnlyPasswordHashWidget):
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(name, value, attrs)
-        # Only the parameters have values. Without a password, there is one sentence.
+        # The parameters have values. Without a password, the summary is a sentence without a value.
         if all("value" in each for each in context["summary"]):
             context["summary"] = [{"label": "Password is set."}]
         return context

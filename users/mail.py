@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.http.request import split_domain_port
 
 _logger = logging.getLogger(__name__)
-# One thread sends the e-mails. A web process that stops waits for its queue, for a few seconds.
+# One thread sends the e-mails. When a web process stops, it waits for the queue for a few seconds.
 mail_thread = ThreadPoolExecutor(1, thread_name_prefix="mail")
 
 _BODY = (

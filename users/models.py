@@ -177,7 +177,7 @@ class User(TracksEdits, AbstractBaseUser, PermissionsMixin):
         self.session_version = max(self.session_version, stored.session_version) + ends
 
     def check_password(self, raw_password: str | None) -> bool:
-        """Check a password. Renew its hash for a new hasher, unless the password was changed."""
+        """Check a password. Renew an outdated hash, unless the password was changed meanwhile."""
         return check_password(raw_password, self.password, self._renew_hash)
 
     def _renew_hash(self, raw_password: str) -> None:

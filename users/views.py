@@ -38,8 +38,9 @@ _TOO_MANY = {
 class LoginView(RefusalMixin, auth.LoginView):
     """Logs a user in, then redirects to the page in `next`, or to the user's home page.
 
-    A user who is already logged in sees the form, too. The admin redirects users without access
-    to this page. If this page redirected them back, the redirects would never end.
+    A user who is already logged in sees the form, too. The admin redirects users to this
+    page if they may not open the admin. If this page redirected them back, the redirects would
+    never end.
     """
 
     form_class = LoginForm

@@ -15,7 +15,7 @@ from cdc.runtime.threads import start_thread
 NAME = "feed"
 EVERY_SECONDS = 10.0
 _LONGEST_BREAK = timedelta(seconds=3 * EVERY_SECONDS)
-"""After a longer break, the first canary has the same time to arrive as at the first start."""
+"""After a longer break, the next canary has as much time to arrive as the very first canary."""
 
 Wait = Callable[[Canary, float], bool]
 
@@ -57,7 +57,7 @@ def start_beating(using: str, stopped: Callable[[], bool]) -> None:
 
 
 def _started_at(last: CanaryTrip | None, now: datetime) -> datetime:
-    """Return since when the canary has been sent without a long break, up to `now`."""
+    """Return the time since which the canary has been sent without a long break."""
     if last is None or last.started_at is None or now - last.sent_at > _LONGEST_BREAK:
         return now
     return last.started_at

@@ -30,7 +30,7 @@ class CanaryTrip(models.Model):
     arrived_at = models.DateTimeField(null=True)
     """The arrival time of the last canary that arrived."""
     seconds = models.FloatField(null=True)
-    """The seconds from saving that canary until it was found in the replica."""
+    """The latency of the last canary that arrived, from its save until it was in the replica."""
 
     class Meta:
         db_table = "cdc_canary_trip"

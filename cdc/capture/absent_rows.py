@@ -9,11 +9,11 @@ from cdc.registry import Capture
 
 
 def spare_absent_rows(capture: Capture, absent: Callable[[], Iterable[Any]], *, using: str) -> None:
-    """Exclude the keys that `absent` returns from the DELETEs of the innermost block.
+    """Make the DELETEs of the innermost block spare the keys that `absent` returns.
 
     Django collects the rows of a cascade before capture locks them. If another transaction
     deletes a row in between, there is no row to lock, and a third transaction can insert a row with
-    the same key. This row was never locked, so its delete would have no event.
+    the same key. The new row was never locked, so its delete would have no event.
     """
     connection = connections[using]
     if connection.vendor != "mysql":  # SQLite has one writer

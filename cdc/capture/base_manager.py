@@ -18,8 +18,8 @@ class CapturedOptions(Options):  # type: ignore[type-arg]  # not subscriptable a
 
     `CapturedModel.Meta` names `objects` as the base manager. A model may define its own `objects`,
     with a `get_queryset()` that hides rows. A hidden row could not be saved again, and cascades
-    would skip it. This class then uses a different base manager, which migrations do not contain.
-    Django reads `_meta.base_manager` again after each change of the model class.
+    would skip it. For such a model, this class uses a different base manager, which migrations do
+    not contain. Django reads `_meta.base_manager` again after each change of the model class.
     """
 
     @cached_property
@@ -28,7 +28,7 @@ class CapturedOptions(Options):  # type: ignore[type-arg]  # not subscriptable a
         if found.name == _OBJECTS:
             hides = type(found).get_queryset is not BaseManager.get_queryset
         else:
-            # Django has created it, for example for a proxy whose Meta has no parent.
+            # Django may have created it, for example for a proxy whose Meta has no parent.
             hides = found.auto_created
         return _unfiltered(self.model) if hides else found
 
@@ -40,8 +40,8 @@ def prepare(sender: type[Model]) -> None:
     meta._expire_cache()  # noqa: SLF001 -- part of no public API, and called by Django only
     named = meta.original_attrs.get("base_manager_name") == _OBJECTS
     if named and _OBJECTS not in (meta.base_manager.name, meta.default_manager.name):
-        # A migration contains the base manager and the default manager, but not `objects`, so the
-        # model in the migration would not find it.
+        # A migration contains the base manager and the default manager, but not `objects`. The
+        # model in the migration would therefore not find `objects`.
         del meta.original_attrs["base_manager_name"]
 
 

@@ -91,7 +91,7 @@ class BulkCreate:
         return count, last, step
 
     def _record_created(self, objs: Sequence[Any], keys: Sequence[Any]) -> None:
-        """Record the new rows of `objs`, whose keys are `keys`; None means no new row."""
+        """Record the new rows of `objs`. In `keys`, None means that the object has no new row."""
         created = {key: obj for obj, key in zip(objs, keys, strict=True) if key is not None}
         if not created:
             return

@@ -60,8 +60,8 @@ def keys_after(capture: Capture, last: Any, limit: int, condition: Q, *, using: 
 def _refuse_null(capture: Capture, keys: Iterable[Any]) -> None:
     if None in keys:
         raise Refused(
-            f"{capture.table} has a row whose key is read as null, such as 0000-00-00: correct the "
-            "key with SQL."
+            f"{capture.table} has a row whose key is read as null (for example 0000-00-00): "
+            "correct the key with SQL."
         )
 
 

@@ -140,9 +140,9 @@ base_manager.connect(CapturedModel)
 def _atomic_once_written(instance: models.Model, using: str) -> Iterator[None]:
     """Ensure that a row is not committed without its event.
 
-    If the caller has opened the transaction, an error forces a rollback of this transaction only if
-    the row may have been written without an event. If a `pre_save` receiver raises an error, for
-    example, the transaction stays usable, as in Django.
+    In a transaction that the caller has opened, an error forces a rollback only if the row may have
+    been written without an event. If a `pre_save` receiver raises an error, for example, the
+    transaction stays usable, as in Django.
     """
     if not connections[using].in_atomic_block:
         with transaction.atomic(using=using):

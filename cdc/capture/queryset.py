@@ -32,7 +32,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         """Update the matching rows, with an event for each row.
 
         The rows are locked in key order, because two updates with opposite orders could deadlock.
-        The filter is then evaluated again, unless it is random. Only rows that match are written.
+        A filter that is not random is then evaluated again. Only rows that match are written.
         """
         capture = registry.find(self.model)
         if capture is None or not values or self.query.is_sliced or self.query.combinator:
@@ -97,7 +97,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
             # the rows that refer to it.
             collector.collect(instances)
             deleted = collector.delete()
-            # Each event has removed the image of its row.
+            # The receivers remove a row's image from `images` when they record the row's event.
             refuse_without_event(self.model, written=bool(images))
         self._result_cache = None
         return deleted
@@ -157,8 +157,8 @@ class CapturedQuerySet(models.QuerySet[Any]):
         # With joins, Django groups by the key as well.
         if grouped and query.count_active_tables() <= 1:
             raise Refused(
-                f"update() of {self.model.__name__} has a filter on rows that are grouped by "
-                "values(): use the groups in a subquery."
+                f"update() of {self.model.__name__} has a filter that selects groups, because the "
+                "rows are grouped by values(): use the groups in a subquery."
             )
 
     def _refuse_options(self, *, update_fields: Any, unique_fields: Any, **conflicts: bool) -> None:
@@ -196,9 +196,9 @@ class CapturedQuerySet(models.QuerySet[Any]):
         whole = len(keys) > CHUNK and self._depends_on_rows(keys, values, using)
         if whole and len(keys) > _LARGEST_STATEMENT:
             raise Refused(
-                f"update() of {len(keys)} rows of {capture.table} with a subquery or raw SQL that "
-                "may read the same table: it must be one statement, which may write at most "
-                f"{_LARGEST_STATEMENT} rows. Update fewer rows at once."
+                f"update() of {len(keys)} rows of {capture.table} uses a subquery or raw SQL that "
+                "may read the same table, so it must be one statement. One statement may write at "
+                f"most {_LARGEST_STATEMENT} rows: update fewer rows at once."
             )
         for chunk in _chunks(keys, len(keys) if whole else CHUNK):
             before = {key: images[key] for key in chunk if key in images}

@@ -173,7 +173,7 @@ def _after_delete(sender: type[Model], instance: Model, using: str, **_: Any) ->
     if capture is None or pending is None:
         return
     # Django first deletes all rows of the sender and then sends one signal for each row. The first
-    # call therefore records all deletes, also because a receiver could insert these rows again.
+    # call records all deletes, before another receiver can insert these rows again.
     images = pending.take(sender, partial(outbox.existing, using=using))
     if images:
         pending.outbox_id = record(capture, changes_between(images, {}), using=using)

@@ -125,10 +125,10 @@ class ReplicaConsumer:
             report_taken(source, position)
 
     def _after_gap(self, source: TopicPartition, position: StoredPosition) -> StoredPosition:
-        """Return the position to start from: the first offset if Kafka lost the records there.
+        """Return `position`, or the first offset in Kafka if the records at `position` are lost.
 
         Events that are read again are not applied twice; a reconciliation finds missing changes. A
-        partition without a position also starts at its first offset, so that it has a position.
+        partition without a position also starts at its first offset, which is then stored.
         """
         lost_from, epoch = position.next_offset, position.leader_epoch
         if lost_from is not None and not self._source.lost_at(source, lost_from, epoch):

@@ -62,7 +62,7 @@ class Replica(Protocol):
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
         """Move the position to `resume_at`, because Kafka has lost the records at the position.
 
-        The lost records are stored as a gap, unless the partition had no position.
+        If the partition had a position, the lost records are stored as a gap.
         """
 
     def apply(

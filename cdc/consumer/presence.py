@@ -111,8 +111,8 @@ def ended(process: Process, *, seen_by: Process) -> bool:
 def _may_be_restarted(process: Process, *, seen_by: Process) -> bool:
     """Return whether a process has the host name and the process id of this process.
 
-    Its container was probably restarted. But two containers that run at the same time also have the
-    same host name and process id if both use the network of their host.
+    If it has, its container was probably restarted. But two containers that run at the same time
+    can also have the same host name and process id, if both use the network of their host.
     """
     return (process.host, process.pid) == (seen_by.host, seen_by.pid)
 

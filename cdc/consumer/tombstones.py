@@ -46,7 +46,7 @@ class Tombstones:
         return deletion(tables[0], column, key, version, record.timestamp_ms)
 
     def without_repeats(self, batch: Sequence[Delivered]) -> list[Delivered]:
-        """Return the batch without tombstones whose deletes are in the batch or just applied."""
+        """Return the batch without tombstones whose deletes are in it or were just applied."""
         known = {_change(each) for each in batch if not each.tombstone}
         known.update(self._applied.values())
         return [each for each in batch if not (each.tombstone and _change(each) in known)]

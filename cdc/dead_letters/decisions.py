@@ -93,8 +93,8 @@ def replay(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
 def discard(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
     """Mark dead letters as discarded; nothing is sent, and the dead letters stay in the table.
 
-    Dead letters whose rows may differ from their documents are marked, and the status counts them
-    until a reconciliation has compared the rows.
+    Dead letters whose rows may differ from their documents are marked. The status counts them until
+    a reconciliation that began after the discard leaves no difference.
     """
     decision = Decision("discard", DeadLetterStatus.DISCARDED, why, using)
     leftovers, rest = Leftovers(using), iter(letters)

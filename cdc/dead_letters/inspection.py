@@ -54,7 +54,7 @@ class Inspection:
 
     payload: str
     verdict: str
-    """The difference between the row and the replica and a replay's effect, or the problem."""
+    """How the row and the replica differ, and what a replay would do; or the problem."""
     lines: tuple[Line, ...]
     replayable: bool
     changes: bool = True

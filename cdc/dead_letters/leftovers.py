@@ -18,7 +18,7 @@ from cdc.refusals import close_broken_connections
 from cdc.registry import Capture
 
 _SECONDS = 5.0
-"""How long a comparison may wait for MongoDB; the rows then count as different."""
+"""How long a comparison may wait for MongoDB; after this time, the rows count as different."""
 
 
 class Leftovers:
@@ -34,7 +34,7 @@ class Leftovers:
         self._failed = False
 
     def mark(self, letter: DeadLetter) -> None:
-        """Mark a dead letter without saving it, unless it names no row of a captured table."""
+        """Mark a dead letter if its row is known; the caller saves the mark."""
         with suppress(Rejected):
             self._rows[letter.pk] = row_of(letter)
             letter.may_differ = True
@@ -42,7 +42,8 @@ class Leftovers:
     def compare(self, discarded: Iterable[int]) -> None:
         """Remove the mark of the discarded dead letters whose row equals its documents.
 
-        After the first failure, rows are no longer compared, so that an outage delays only once.
+        After the first failure, this object compares no more rows. During an outage, a discard
+        therefore waits only once.
         """
         rows = {number: self._rows[number] for number in discarded if number in self._rows}
         self._rows.clear()
@@ -60,7 +61,7 @@ class Leftovers:
 
 
 def _equal(rows: Mapping[int, Row], using: str) -> list[int]:
-    """Return the numbers of the rows that equal their documents."""
+    """Return the ids of the dead letters whose rows equal their documents."""
     settings = cdc_settings()
     keys: dict[Capture, list[Any]] = {}
     for row in rows.values():

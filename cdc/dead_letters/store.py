@@ -1,4 +1,4 @@
-"""Stores messages that can never be applied and outbox rows that Kafka rejected, once each."""
+"""Stores each dead letter once: a message that can never be applied, or a rejected outbox row."""
 
 import orjson
 from django.db import Error, connections
@@ -14,8 +14,8 @@ RELAY_GROUP = "relay"
 LARGEST_KEPT = 1_048_576
 """The maximum number of bytes of a key or a value that are kept.
 
-The value is kept only for inspection: a replay does not use it. Even if every byte is escaped, both
-fit into MySQL's default `max_allowed_packet`.
+The value is kept only for inspection: a replay does not use it. A key and a value of this size fit
+into MySQL's default `max_allowed_packet`, even if every byte is escaped.
 """
 _LONGEST_REASON = 2_000
 _LONGEST_TEXT = 200

@@ -12,7 +12,11 @@ from cdc.registry import topic_names
 _DAY_MS = 86_400_000
 _APART_SECONDS = 5.0
 _TOO_FAR_APART_SECONDS = 300.0
-"""Far below the hour beyond which a deleted row could reappear (`cdc/consumer/old_events.py`)."""
+"""Far less than an hour.
+
+If the clocks differ by more than an hour, a deleted row could reappear (see
+`cdc/consumer/old_events.py`).
+"""
 
 
 def check_between(settings: CdcSettings, using: str) -> Iterator[Check]:
@@ -42,7 +46,10 @@ def check_between(settings: CdcSettings, using: str) -> Iterator[Check]:
 
 
 def judge_clocks(offsets: dict[str, float]) -> Iterator[Check]:
-    """Yield a problem if two clocks differ too much; offsets are seconds ahead of this machine."""
+    """Yield a problem if two clocks differ too much.
+
+    `offsets` contains, for each clock, how many seconds it is ahead of this machine's clock.
+    """
     first, last = min(offsets, key=offsets.__getitem__), max(offsets, key=offsets.__getitem__)
     apart = offsets[last] - offsets[first]
     if apart < _APART_SECONDS:

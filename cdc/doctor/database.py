@@ -179,7 +179,7 @@ def _other_outboxes() -> Iterator[Check]:
             f"Changes wait in the outbox of the database {other.database!r} (number: "
             f"{other.rows}, oldest: {other.seconds:.0f} s), and relays of the default database do "
             "not read this outbox",
-            "start a relay with the DATABASE_URL of this outbox",
+            f"start a relay with the DATABASE_URL of the database {other.database!r}",
         )
 
 
@@ -192,7 +192,7 @@ def _rights(using: str) -> Iterator[Check]:
     }
     if lacking:
         named = [f"{right} on {model._meta.db_table}" for model, right in lacking.items()]
-        others = f", and {len(named) - 1} more privileges" if len(named) > 1 else ""
+        others = f" (missing privileges: {len(named)})" if len(named) > 1 else ""
         yield wrong(
             "database.rights",
             f"The database user does not have the privilege {named[0]}{others}",

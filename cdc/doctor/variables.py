@@ -39,8 +39,9 @@ def _one_writer(variables: Mapping[str, str]) -> Iterator[Check]:
     if cluster:
         yield wrong(
             "database.one_writer",
-            f"The database is {cluster}, in which the outbox ids of a row's changes may not rise",
-            "use a server with a single primary that accepts all writes",
+            f"The database is {cluster}, in which a later change of a row may get a lower "
+            "outbox id",
+            "use a single primary server that accepts all writes",
             stops=True,
         )
     elif variables.get("read_only", "OFF") not in {"OFF", "0"}:

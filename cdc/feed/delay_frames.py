@@ -14,7 +14,7 @@ _MOST_PENDING = 1_000
 _MOST_FRAMES = 50
 _LONGEST_PAUSE = 8
 _MOST_AT_START = 100
-"""The number of the newest changes in a new ring whose delays are reported.
+"""For a new ring, delays are reported for at most this number of its newest changes.
 
 Most of these delays have been reported already.
 """
@@ -97,7 +97,7 @@ class DelayFrames:
         return message("applied", changes=delays) if delays else b""
 
     def _remembered(self, version: Version, seconds: float) -> int:
-        """Remember the latest delays; return this delay in milliseconds."""
+        """Return a delay in milliseconds, and remember it; old delays are forgotten."""
         self._known[version] = round(seconds * 1000)
         if len(self._known) > _MOST_KNOWN:
             del self._known[next(iter(self._known))]

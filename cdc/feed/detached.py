@@ -1,7 +1,7 @@
 """Serves streams outside of Django's handler, so that a stream does not keep its request alive.
 
-Inside the handler, a stream would keep the request, with its thread, session and user, and the
-response until the client disconnects.
+Inside the handler, a stream would keep the request and the response until the client disconnects.
+The request in turn keeps its thread, its session and its user.
 """
 
 import asyncio

@@ -74,7 +74,7 @@ class Follower:
         resume_at: Callable[[], FeedPosition | None],
         recent: int = 0,
     ) -> None:
-        """The first start is up to `recent` records before the topic's end."""
+        """The first start includes up to `recent` of the topic's last records."""
         self._open_tail, self._render, self._post = open_tail, render, post
         self._resume_at, self._most_recent = resume_at, recent
         self.stopped = False
@@ -167,7 +167,7 @@ def in_time_order(records: Iterable[ReadRecord]) -> Batch:
 
 
 def _before_end(bounds: FeedBounds, records: int) -> FeedPosition:
-    """Return the position about this number of records before the end."""
+    """Return the position that precedes about the last `records` records of the topic."""
     each = records // len(bounds.end.offsets)
     pairs = enumerate(zip(bounds.first.offsets, bounds.end.offsets, strict=True))
     return bounds.end.moved({number: max(first, end - each) for number, (first, end) in pairs})

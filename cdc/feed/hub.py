@@ -21,7 +21,7 @@ from cdc.runtime.stop import StopFlag
 from cdc.wire.topic import OpenTail
 
 _TICK_SECONDS = 0.015
-"""The shortest time from a new change to the tick, at which readers are woken."""
+"""A tick wakes the readers; it comes at least this long after the first change that it reports."""
 _TICK_SECONDS_PER_READER = 0.00025
 """Waking a reader takes time. If there are many readers, they are woken less often and get more
 changes at once."""
@@ -35,7 +35,7 @@ _MOST_CHUNKS = 16
 """The maximum number of chunks that are cached for other readers until the next tick."""
 _LINGER_SECONDS = 30.0
 _RECENT_RECORDS = 2_000
-"""The maximum number of records before the topic's end that are in memory from the start.
+"""At the start, up to this number of the topic's last records are read into memory.
 
 After a restart of the process, all readers come back at once, and most of them missed only a few
 changes. They get these changes from memory; otherwise, each of them would read the topic.

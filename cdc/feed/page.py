@@ -77,7 +77,7 @@ class PageContent:
     live: str = ""
     """The position at which the stream continues; empty if newer changes follow this page."""
     follows: bool = False
-    """Whether the page reads the stream: at the topic's end, even while Kafka is unreachable."""
+    """Whether the page reads the stream: true at the topic's end, even if Kafka is unreachable."""
     asked: tuple[int, int] | None = None
     """The partition and offset of the change that the user jumped to."""
     notice: str = ""
@@ -102,7 +102,7 @@ def _field_time(text: str) -> str:
 
 
 def chips(wanted: Filter) -> list[tuple[str, str, str]]:
-    """Return the label and value of each condition, and the query without it; no operations."""
+    """For each condition except `ops`, return its label, its value and the query without it."""
     labels = {
         "key": "Story",
         "field": "Changed field",
@@ -118,7 +118,7 @@ def chips(wanted: Filter) -> list[tuple[str, str, str]]:
 
 
 def without(wanted: Filter, **empty: Any) -> Filter:
-    """Return a filter without some of its conditions, given with their empty values."""
+    """Return a filter without the conditions in `empty`, which maps names to empty values."""
     return replace(wanted, **empty)
 
 
@@ -163,8 +163,9 @@ def rows(changes: list[RenderedChange], audience: Audience) -> list[dict[str, An
 def details(partition: int, offset: int, audience: Audience) -> dict[str, Any] | None:
     """Return everything that an audience may see of a change.
 
-    The change is read from Kafka or, if Kafka does not have it, from the history. For a tombstone,
-    the history may have the delete. Any other event with this offset belongs to a deleted topic.
+    The change is read from Kafka or, if Kafka does not have it, from the history. If Kafka has a
+    tombstone, the history may have its delete. Any other event that the history has at the offset
+    of a tombstone belongs to a deleted topic.
     """
     renderer = wiring.renderer()
     record = wiring.topic_pages().record(partition, offset)

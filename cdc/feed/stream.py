@@ -24,7 +24,10 @@ HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
 """The interval at which the reader's access is checked again."""
 _MOST_REPORTS = 500
-"""The number of the newest missed changes whose delays are reported; the page shows no more."""
+"""Delays are reported for at most this number of the newest missed changes in the ring.
+
+The page shows no more changes.
+"""
 _LONGEST_WAIT = 1.0
 _SHORTEST_WAIT = 0.01
 _PATIENCE_SECONDS = 10.0
@@ -66,8 +69,8 @@ class Reader:
         self._ahead_since: float | None = None
         self._reported_state = ""
         self._next_delay = 0
-        """The number of the next delay frame. It starts at 0, because a page may have been rendered
-        before the frames that are kept."""
+        """The number of the next delay frame. It starts at 0, because a page may be older than the
+        frames that are kept."""
         self._sent = time.monotonic()
         self._phase = random() if phase is None else phase  # noqa: S311 -- no secret
         self._checked = self._last_due(self._sent)
@@ -99,7 +102,7 @@ class Reader:
 
     def _longest_wait(self) -> float:
         """Return how many seconds the reader may wait, even if there is no news."""
-        # The hub may not signal the event for which this reader waits.
+        # The hub might not signal what this reader is waiting for.
         if self._number is None:
             return _LONGEST_WAIT
         due = min(self._sent + HEARTBEAT_SECONDS, self._checked + CHECK_SECONDS)
@@ -226,9 +229,9 @@ class Reader:
         return b"".join((*parts, self._delays(sent)))
 
     def _delays(self, changes: Iterable[RenderedChange]) -> bytes:
-        """Return the known delays of changes that this reader missed; have the others reported.
+        """Return a frame with the known delays of missed changes; later frames report the others.
 
-        The frames that are kept may not contain these delays any more.
+        The frames that are kept may no longer contain these delays.
         """
         return self._hub.delays.report(filter(self._matches, changes))
 

@@ -114,8 +114,8 @@ class _Walk:
         """Take the changes in time order; return whether the page is full.
 
         The merge ends after the last change of a partition's window, because the partition's next
-        record may precede the remaining records of other partitions. It continues if the partition
-        has no more records.
+        record may precede the remaining records of other partitions. But if the partition has no
+        more records, the merge continues.
         """
         heads = {
             number: _timed(found, backwards=self.backwards) for number, found in changes.items()

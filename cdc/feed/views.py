@@ -74,7 +74,7 @@ class FeedStream(View):
         return self._stream(request, str(user.pk), audience, at)
 
     async def head(self, request: HttpRequest) -> HttpResponseBase:
-        """Return the status that a stream would have, without a check of the position."""
+        """Return the status that a stream would have; the position is not checked."""
         user = await request.auser()
         audience = self.audience_of(user)
         if audience is None or not is_from_page_of(request, audience):

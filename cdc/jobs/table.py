@@ -85,8 +85,8 @@ class Jobs:
     def claim(self, owner: str) -> Job | None:
         """Claim an available job; return None if no job is available.
 
-        Jobs that were never claimed come first, in the order of the requests, and then the job that
-        ran least recently, so that a job that is retried does not delay the others.
+        Jobs that were never claimed come first, in the order of the requests. Then comes the job
+        that ran least recently. A job that is retried therefore does not delay the others.
 
         If the process of a job has died, the job is available after the lease has expired.
         Claiming such a job counts as a crash, because a job that kills its process must not be
@@ -140,7 +140,7 @@ class Jobs:
         """Lock out other requests until the end of the transaction.
 
         Otherwise, two requests at the same moment would not see each other's job. The lock is on
-        the row of the epoch, which is always present, and which changes of captured rows only read.
+        the row of the epoch. This row always exists, and changes of captured rows only read it.
         """
         list(Epoch.objects.using(self.using).select_for_update())
 

@@ -32,7 +32,7 @@ _TOPIC_MISSING = frozenset(
 _TOPIC_PATIENCE_MS = 3_000
 """How long a topic may be unknown before it is considered missing."""
 _PARTIAL_SECONDS = 30.0
-"""How long records wait for brokers that refuse the client after other brokers accepted some."""
+"""How long a call waits for brokers that refuse the client, if other brokers accepted records."""
 
 
 class KafkaPublisher:
@@ -40,8 +40,9 @@ class KafkaPublisher:
 
     The producer is idempotent and uses `acks=all`. Records never expire, so an outage only delays
     them. A missing topic is created: it may have been deleted, or it may have been renamed after an
-    outbox row with the old name was written. It gets the number of partitions in `partitions`, by
-    topic; without one, or with 0, the number in the settings.
+    outbox row with the old name was written. `partitions` maps topics to the numbers of partitions
+    with which they are created. If it has no number for a topic, or 0, the number in the settings
+    is used.
     """
 
     def __init__(self, settings: CdcSettings, partitions: Mapping[str, int] | None = None) -> None:
@@ -133,7 +134,7 @@ class KafkaPublisher:
             spans.delivered(index, message)
 
         if not TOPIC_NAME.match(record.topic):
-            # Kafka may report such a topic as unknown, which would be retried.
+            # Kafka may report an invalid name as an unknown topic, and that error would be retried.
             outcomes[index] = KafkaError(KafkaError.TOPIC_EXCEPTION)
             return True
         try:

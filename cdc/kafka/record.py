@@ -39,8 +39,8 @@ def damage(message: Message, error: KafkaError) -> str:
     offset = message.offset()
     at = "" if offset is None or offset < 0 else f" at offset {offset}"
     return (
-        f"Kafka returned a batch of {place}{at} that cannot be read ({error.str()}): make an "
-        "intact replica the leader of the partition, or skip the batch with `manage.py rewind "
-        f"--topic {message.topic()} --partition {message.partition()} --to-offset`, then run "
-        "`manage.py reconcile --repair`."
+        f"A batch of {place}{at} cannot be read ({error.str()}): make an intact replica the leader "
+        "of the partition, or skip the batch. To skip it, run `manage.py rewind "
+        f"--topic {message.topic()} --partition {message.partition()} --to-offset N` with the "
+        "first offset after the batch as N, and then `manage.py reconcile --repair`."
     )

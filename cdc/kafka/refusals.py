@@ -131,7 +131,7 @@ class ErrorLog:
         self._last, self._is_explained, self._are_closed = None, False, False
 
     def last_refusal(self) -> Refusal | None:
-        """Return why a broker refuses the login or TLS; None if the last error differs."""
+        """Return why a broker refuses the login or TLS; None if the last error is not a refusal."""
         if self._last is None:
             return None
         if self._examined is None or self._examined[0] is not self._last:
@@ -139,7 +139,7 @@ class ErrorLog:
         return self._examined[1]
 
     def refusal(self) -> Refusal | None:
-        """Return why the brokers refuse the connections; None if the last error differs."""
+        """Return why brokers refuse the connections; None if the last error is not a refusal."""
         return _closing(self._settings) if self._are_closed else self.last_refusal()
 
     def unavailable(self, request: str, name: str, error: BaseException | None = None) -> Retryable:
@@ -165,7 +165,7 @@ class ErrorLog:
         return refused or waited >= REQUEST_SECONDS
 
     def _down(self) -> None:
-        """Note that no broker is connected. Brokers that close connections name no cause."""
+        """Record that no broker is connected. Brokers that close connections name no cause."""
         is_known = self._last is not None and _refused_server(self._last) is not None
         if not self._is_explained and not is_known:
             self._last, self._are_closed = None, True
@@ -247,7 +247,7 @@ def _closing(settings: CdcSettings) -> Refusal | None:
 
 
 def _is_answer(error: BaseException | None) -> bool:
-    """Return whether a broker has answered the request, with an error."""
+    """Return whether the error is a broker's answer to the request."""
     found = error.args[0] if error is not None and error.args else None
     return isinstance(found, KafkaError) and found.code() not in _CONNECTION_LOST | _REFUSED
 

@@ -76,8 +76,8 @@ class KafkaSource:
         """Return up to `limit` records; wait up to `seconds` for the first record only.
 
         Raise Retryable if no broker accepts the login or TLS, or if the last poll found a damaged
-        batch, whose partition then waits while the other partitions are read. Raise Fatal if the
-        group has removed this consumer.
+        batch. The partition of that batch waits while the other partitions are read. Raise Fatal if
+        the group has removed this consumer.
         """
         if self._unreadable:
             reason, self._unreadable = self._unreadable, ""
@@ -140,8 +140,8 @@ class KafkaSource:
     def ends(self) -> dict[TopicPartition, int]:
         """Return the ends that polls have reached since the last call, by partition.
 
-        Offsets before an end may have no record, such as the markers of another program's
-        transactions.
+        Some offsets before an end may have no record, for example because they belong to markers
+        of another program's transactions.
         """
         found, self._ends = self._ends, {}
         return {source: end for source, end in found.items() if source in self._started}
@@ -239,7 +239,7 @@ class KafkaSource:
         )
         if lost and source in self._started:
             # The partition is taken over again, which shows whether the topic was recreated. If it
-            # was, no records of this topic are lost.
+            # was, no records of the new topic are lost.
             self._stop(source)
             self._lost[source] = self._starts[source]
 

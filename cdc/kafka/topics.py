@@ -118,7 +118,7 @@ def topic_config(settings: CdcSettings) -> dict[str, str]:
     return {
         "cleanup.policy": "compact",
         "max.message.bytes": str(largest_message(settings)),
-        # A consumer that was offline for this time can still read the tombstone of a delete.
+        # A consumer that was offline for less than this time can still read the tombstones.
         "delete.retention.ms": str(settings.delete_marker_days * _DAY_MS),
         "min.insync.replicas": "2" if settings.replication_factor > 2 else "1",  # noqa: PLR2004
     }

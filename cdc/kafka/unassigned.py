@@ -39,8 +39,8 @@ class Unassigned:
     def found(self, instance: str) -> bool:
         """Return whether the member `instance` must cause a rebalance. This method does not wait.
 
-        It must if two consecutive checks found the same partition without a member, and if no other
-        member has a name that sorts before `instance`.
+        A rebalance is needed if two consecutive checks found the same partition without a member.
+        Only the member whose name sorts first causes the rebalance.
         """
         if time.monotonic() - self._asked >= _INTERVAL_SECONDS and not self._answers:
             self._ask()

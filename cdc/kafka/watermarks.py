@@ -149,7 +149,7 @@ class Watermarks:
         raise self._unavailable("return a record of", source.topic, KafkaException(error))
 
     def lost(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
-        """Return whether Kafka has lost records before `offset`, at the end of the partition.
+        """Return whether Kafka has lost the last records before `offset`.
 
         `leader_epoch` is the leader epoch of the record before `offset`. If it is known, Kafka also
         detects a loss after which other records have been given the same offsets.

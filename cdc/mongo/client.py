@@ -194,8 +194,9 @@ def require_plain_collections(db: Database[Document], names: Iterable[str]) -> N
         if kind != "collection" or odd:
             what = {"collation": "has a collation"}.get(odd, f"is of the type {odd or kind}")
             raise Misconfigured(
-                f"The MongoDB collection {found['name']} {what}, which the replica cannot use: "
-                "rename or drop it, then restart the consumer, which creates a normal collection."
+                f"The MongoDB collection {found['name']} {what}, so the replica cannot use this "
+                "collection: rename or drop the collection, then restart the consumer, which "
+                "creates a normal one."
             )
 
 

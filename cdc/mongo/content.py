@@ -142,7 +142,7 @@ def seconds_between(item: Mapping[str, Any], first: str, last: str) -> float | N
 
 
 def only_dates(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a history document without an `at` or `applied_at` that is not a date.
+    """Return a history document; `at` and `applied_at` are removed if they are not dates.
 
     `applied_at` is also removed if `at` is missing or not a date.
     """

@@ -25,8 +25,8 @@ _LARGEST = 2**63 - 1
 class History:
     """Reads the history of one topic; each read has a time limit and raises Retryable if it fails.
 
-    `key_columns` maps each captured table of the topic in the settings to its key column. Documents
-    from earlier releases name no topic, so their table decides.
+    The topic is the one in the settings, and `key_columns` maps its captured tables to their key
+    columns. Documents from earlier releases name no topic: they are selected by table only.
     """
 
     def __init__(

@@ -72,7 +72,8 @@ class Positions:
     def gaps(self) -> tuple[Gap, ...]:
         """Return the open gaps.
 
-        A gap stays open until a reconciliation that began after the gap leaves no difference.
+        A gap stays open until a reconciliation leaves no differences. The reconciliation must begin
+        after the gap was found, and must be completed without an interruption.
         """
         with reaching():
             found = self._positions.find({"_id.group": self._group, "gap": {"$exists": True}})
@@ -99,7 +100,7 @@ class Positions:
         """Set the position of the partition to `offset`. Skipped unread records become a gap.
 
         A partition without a position counts as read up to `first`, its first offset in Kafka.
-        `lost` is a position at which Kafka has lost records. If this is still the position, the
+        `lost` is a position at which Kafka has lost records. If the position is still `lost`, the
         lost records become a gap too, because the new position no longer shows the loss.
 
         `who` becomes the owner, which fences the partition's consumer. The consumer then takes over

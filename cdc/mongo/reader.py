@@ -128,8 +128,8 @@ class ReplicaReader:
     def delays(self, since: datetime, limit: int) -> list[float]:
         """Return the seconds from capture to replica of changes applied since a time.
 
-        Only the `limit` changes that were captured last are examined. They include old changes, so
-        that a delay is measured however long it is. Only `at` has an index.
+        Only the `limit` changes that were captured last are examined, because only `at` has an
+        index. A change may have been captured before `since`, so long delays are measured too.
         """
         stages: list[Document] = [
             {"$match": {"at": {"$gte": EARLIEST, "$lte": LATEST}}},

@@ -135,7 +135,7 @@ class MongoReplica:
             return self._owned.take_over(source, topic_id, self._open_session())
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move the position to `resume_at`, and store the gap, unless there was no position.
+        """Move the position to `resume_at`. If there was a position before, also store the gap.
 
         Raise Fenced if another consumer took over the partition, or the position was moved.
         """
@@ -219,7 +219,7 @@ class MongoReplica:
             fault_points.reach(fault_points.REPLICA_WRITTEN)
 
     def _forget_columns(self, incomplete: Mapping[str, Iterable[str]]) -> None:
-        """Remove the columns that documents of a batch lack from the record of complete columns.
+        """Remove from the record of complete columns those that documents of a batch lack.
 
         This method is called before the transaction, because the process may end after the commit.
         It is called again after the transaction, because another process may have searched the

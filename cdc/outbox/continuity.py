@@ -39,9 +39,9 @@ class Witness(Protocol):
     def __call__(self, keep_waiting: Callable[[], bool]) -> Sequence[Published]:
         """Return the last published changes, including the highest version.
 
-        The result is empty if this system contains no change. Call `keep_waiting` at the
-        start and at least once a second, and raise Retryable when it returns False: otherwise, the
-        relay's lease ends, and the relay has to query the system once more.
+        The result is empty if this system contains no change. Call `keep_waiting` at the start and
+        at least once a second, and raise Retryable when it returns False. If the relay has the
+        lease, this call renews it. If the lease ends, the relay has to query the system once more.
         """
 
 
@@ -65,11 +65,12 @@ class EpochGuard:
         clock: Clock,
         counters: telemetry.Tally,
     ) -> None:
-        """The `witnesses` are queried in order, until all `topics` are known.
+        """The `witnesses` are queried in order, until the last changes of all `topics` are known.
 
-        If a topic is empty, its records may be lost, and the next witness may know them. It is
-        queried once for each topic that is or becomes empty, because a query may take a second.
-        Without `topics`, any change is enough.
+        If a topic is empty, its records may be lost, and the next witness may know their changes. A
+        query may take a second. The next witness is therefore queried only if it has returned no
+        change since a topic became empty, or if no earlier witness returned a change. If `topics`
+        is empty, one change is enough.
 
         `on_new_epoch` is called in the transaction, with the new epoch and the reason.
         """
@@ -120,7 +121,8 @@ class EpochGuard:
             return False
         if token != self._token:
             self.learn(keep_waiting)
-            # A standby has not looked for the row, which may have been missing for a moment only.
+            # A standby does not look for the epoch's row. If the row is missing, it may have been
+            # deleted only a moment ago.
             self._epoch_seen = self._clock.monotonic()
         with retryable_errors(self._using):
             begun = bool(self._sign()) and self._begin_epoch()

@@ -26,8 +26,9 @@ are as large as a portion of a batch."""
 class OutboxQueue(LeaseRow):
     """The pending rows of one database; every method raises Retryable on a database error.
 
-    The relay reads small rows with one statement: `ids` also reads the content of the first few
-    rows, and `sizes` the content of all its rows. The next call of `rows` returns what was read.
+    The relay reads small rows with one statement: `ids` also reads the content of small rows among
+    the first few rows, and `sizes` reads the content of all its small rows. The next call of
+    `rows` returns what was read.
     """
 
     def __init__(self, using: str) -> None:

@@ -218,15 +218,15 @@ class Relay:
         fault_points.reach(fault_points.RELAY_PRODUCED)
         self._sweeper.published(rows)
         if self._token == token:
-            # With a different token, the relay has started over, and these ids may belong to other
-            # rows.
+            # If the token has changed, the relay has started over, and these ids may belong to
+            # other rows.
             self._finder.published(rows)
         self._sent_at = self._clock.monotonic()
         elapsed_ms = round((self._sent_at - started) * 1000, 1)
         telemetry.log(_log, logging.DEBUG, telemetry.OUTBOX_SENT, count=len(rows), ms=elapsed_ms)
 
     def _supersede_older(self, rows: Sequence[OutboxRecord]) -> None:
-        """Resend captured rows for which a newer change than in `rows` may have been published."""
+        """Resend captured rows if changes newer than those in `rows` may have been published."""
         older = [row for row in rows if row.id in self._finder.passed or self._is_older(row)]
         if older:
             self._send_again(older)
@@ -262,8 +262,8 @@ class Relay:
         if self._clock.monotonic() >= self._lease_until:
             self._lease_checked = float("-inf")
             self._hold_lease()
-        # With the next token, this relay has taken its own expired lease again: no other relay has
-        # had the lease in the meantime.
+        # If the token is the next number, this relay has taken its own expired lease again: no
+        # other relay has had the lease in the meantime.
         if self._token not in {token, token + 1}:
             self._send_again(rows)
             self._counters.add(telemetry.SENT_AGAIN, len(rows))

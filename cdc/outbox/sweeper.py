@@ -73,7 +73,7 @@ class Sweeper:
             self._look_at = float("-inf")
 
     def published(self, rows: Sequence[OutboxRecord]) -> None:
-        """Queue rows for deletion, which Kafka has acknowledged or which are now dead letters."""
+        """Queue the deletion of rows that Kafka has acknowledged or that are now dead letters."""
         with self._lock:
             self._new.extend((row.epoch, row.id, row.ts_ms) for row in rows)
             self._undeleted.update(row.id for row in rows)

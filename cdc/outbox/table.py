@@ -118,8 +118,9 @@ def _insert(cursor: Any, statement: str, values: list[Any], using: str) -> None:
 def _begin_first_epoch(using: str) -> None:
     """Begin the first epoch of a new database; raise Refused if a relay has worked with it.
 
-    `post_migrate` has not reached `cdc` yet, for example while a data migration loads rows, while
-    an app that precedes `cdc` creates its rows, or while a test restores serialized rows.
+    A new database has no epoch until `post_migrate` reaches `cdc`: for example, while a data
+    migration loads rows, while an app that precedes `cdc` creates its rows, or while a test
+    restores serialized rows.
     """
     if RelayLease.objects.using(using).exists():
         raise Refused(

@@ -54,8 +54,8 @@ class Barrier:
     def wait(self) -> None:
         """Wait until the replica has applied every change that was committed before the call.
 
-        It has then also applied every message that Kafka contained, even if a restored database has
-        lost the change.
+        When this method returns, the replica has also applied every message that Kafka contained at
+        the call, even if a restored database has lost the change.
 
         Raise Retryable if the relay or the consumer makes no progress. The message says which of
         the two. Raise WaitStopped if `stopped` returns True.
@@ -91,7 +91,8 @@ class Barrier:
         """Return the number of records before `end` that are not applied.
 
         If the position belongs to a deleted topic or is past the partition's present end, Kafka has
-        lost records. No record then counts as applied until the consumer has found the gap.
+        lost records. In both cases, no record counts as applied until the consumer has found the
+        gap.
         """
         first, end = bounds
         if stored is not None and not stored.is_of(topic_id):

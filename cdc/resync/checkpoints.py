@@ -52,7 +52,8 @@ class CheckpointStore:
 
     def save(self, state: State) -> None:
         """Save the state, in the caller's transaction if there is one."""
-        # MongoDB is written first, so its count is lower than this one only after a restore.
+        # The mark in MongoDB is advanced first. Therefore, it is lower than the saved mark only if
+        # MongoDB was restored or replaced.
         basis = {**self._basis, "mark": self._mark.advance() if self._mark else None}
         text = json.dumps({**state, "basis": basis})
         self._rows.update_or_create(name=self._name, defaults={"state": text})

@@ -119,7 +119,7 @@ class Comparison:
         return self._contents(read_images(self._capture, rows, using=self._using))
 
     def _contents(self, images: Images) -> Wanted:
-        """Return the expected documents, without those of rows that have no valid key."""
+        """Return the expected documents of the rows whose keys are valid."""
         found = {}
         for key, image in images.items():
             with suppress(Refused):

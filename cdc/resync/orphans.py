@@ -89,7 +89,7 @@ class Orphans:
 
 
 def foreign_document(collection: str, key: Any) -> str:
-    """Return the message about a document whose key no row can have."""
+    """Return the message about a document with a key that is not valid for the table."""
     return (
         f"{collection} has a document with the key {key!r}, which no row can have: delete this "
         "document."

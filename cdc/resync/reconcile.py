@@ -19,7 +19,10 @@ from cdc.resync.report import TableReport, new_report
 from cdc.resync.run_context import RunContext
 
 CHUNK = 500
-"""The number of rows that are read at once, and of suspects from which on they are confirmed."""
+"""The number of rows that are read at once.
+
+As soon as there are that many suspects, or no more rows, the suspects are confirmed.
+"""
 _SHOWN_KEY = 60
 
 
@@ -92,7 +95,7 @@ class Reconciliation:
         return True
 
     def _report_unsendable(self, keys: Iterable[Any]) -> None:
-        """Report the rows whose key cannot be encoded, so that they can have no document."""
+        """Report the rows that cannot have a document because their keys cannot be encoded."""
         for key in keys:
             try:
                 self._capture.key_to_wire(key)
@@ -137,8 +140,8 @@ class Reconciliation:
         for key in sorted(left):
             self._context.say(
                 f"{self._capture.table} {key} still differs after the repair: see "
-                "`manage.py dead_letters list`. If the document has a higher version than the "
-                "database assigns, run `manage.py new_epoch` and repair again."
+                "`manage.py dead_letters list`. If the version of the document is higher than "
+                "those that the database now assigns, run `manage.py new_epoch` and repair again."
             )
 
     def _send(self, keys: Sequence[Any]) -> None:
@@ -167,7 +170,7 @@ class Reconciliation:
             self._save(None if key is None else self._capture.key_to_wire(key))
 
     def _save(self, last: Any) -> None:
-        """Save the checkpoint, unless JSON cannot represent the key `last`.
+        """Save the checkpoint if JSON can represent the key `last`.
 
         A run that resumes at an earlier checkpoint repeats some comparisons.
         """

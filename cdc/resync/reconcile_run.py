@@ -194,7 +194,10 @@ class Reconciler:
             raise Retryable(_NEW_EPOCH)
 
     def _refuse_if_another_differed(self) -> None:
-        """Raise Retryable if a run that finished meanwhile left a difference: it may be newer."""
+        """Raise Retryable if another run has finished meanwhile and left a difference.
+
+        The difference may be newer than the comparisons of this run.
+        """
         others = ReconcileRun.objects.using(self._using).filter(id__gt=self._last_run or 0)
         if others.filter(equal=False).exists():
             raise Retryable(_ANOTHER_RUN)

@@ -78,7 +78,7 @@ def rewind(
     ]
     if not sources:
         raise Misconfigured(_no_source(topics, partition))
-    # Read the positions first: a position that is read later may be beyond the end that is known.
+    # Read the positions before the ends: positions that are read later may be beyond those ends.
     stored = positions.stored()
     lost = {source: stored[source] for source in sources if _is_lost(marks, source, stored)}
     firsts = {source: marks.of(source)[0] for source in sources}

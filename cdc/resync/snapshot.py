@@ -167,11 +167,11 @@ class Snapshot:
         return not self._context.stopped()
 
     def _save_row(self, key: Any) -> None:
-        with suppress(Refused):  # If no message can represent the key, the row was refused too.
+        with suppress(Refused):  # If the key cannot be encoded, the row was refused, too.
             self._save(self._selection.capture.key_to_wire(key))
 
     def _save(self, last: Any) -> None:
-        """Save the checkpoint, unless JSON cannot represent `last`, the key of a document.
+        """Save the checkpoint if JSON can represent `last`, the key of a document.
 
         A run that resumes at an earlier checkpoint searches some documents again.
         """

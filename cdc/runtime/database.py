@@ -30,7 +30,7 @@ _PROBLEMS = {
     ),
     3159: ("requires TLS", "add ?ssl-ca=/path/of/the/authority.pem to DATABASE_URL"),
 }
-"""What a server does, and the remedy, by error code of MySQL and its client."""
+"""For each error code of MySQL or its client: what the server does, and the remedy."""
 _TLS_FAILED = 2026
 _TLS_TEXT = "TLS/SSL error: "
 _NO_TLS = "does not support it"

@@ -37,7 +37,7 @@ class ErrorReport:
     """Stores the errors after which a process retries; a context manager for the whole process.
 
     The process deletes the row when it recovers and when it stops. If the process ends with an
-    error, this error remains. Storing an error never raises one, and an unresponsive database
+    error, this error remains. Storing an error never raises an error, and an unresponsive database
     delays the process only rarely.
     """
 

@@ -20,9 +20,9 @@ _CORRECTION_SECONDS = 60.0
 def available_to(owner: str, seconds: float) -> Q:
     """Match leases that are free (never taken, released or expired), and the leases of `owner`.
 
-    A lease whose remaining time is more than a minute longer than `seconds` is free, too. Only a
-    database clock that was set back leaves such a lease. If the owner is dead, the lease would
-    otherwise not expire until the clock reaches the earlier time again.
+    A lease whose remaining time is more than a minute longer than `seconds` is free, too. Such a
+    lease exists only after the database's clock was set back. If its owner is dead, it would
+    otherwise not expire until the clock reaches the old time again.
     """
     now = DatabaseNow()
     impossible = Q(expires_at__gt=now + timedelta(seconds=seconds + _CORRECTION_SECONDS))

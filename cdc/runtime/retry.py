@@ -2,7 +2,7 @@
 
 The daemons' main loop repeats a step that raised Retryable. `cdc.errors` defines which errors are
 Retryable. All other errors end the process. Separately, `cdc.capture.resend` repeats transactions
-that failed because of a lock.
+that failed with an OperationalError, such as a deadlock.
 """
 
 import random

@@ -17,7 +17,7 @@ from typing import Self
 GRACE_SECONDS = 4.5
 """The maximum number of seconds from the first signal to the exit. The documented limit is 5."""
 _LAST_SECONDS = 0.4
-"""How long after the grace period the process is ended even if no Python thread can run."""
+"""If no Python thread can run, the process is ended this long after the grace period."""
 _STANDARD_ERROR = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -29,7 +29,7 @@ class Reading:
     """The time of the change at `position`; None if no change waits, or if it is not known."""
 
     def oldest_at(self, position: int) -> int | None:
-        """Return a time at or before that of the change at `position`; None if not known."""
+        """Return the earliest possible time of the change at `position`; None if not known."""
         if position >= self.end:
             return self.began_ms
         return self.oldest_ms if position >= self.position else None
@@ -57,14 +57,14 @@ class OutboxAge:
         self._rows = OutboxRecord.objects.using(using)
         self._last: Reading | None = None
         self.captured_since_ms = 0
-        """The changes that were not in Kafka at the last reading are from this time or later."""
+        """Changes not in Kafka at the last reading were captured at this time or later."""
 
     def seconds(self, oldest_ms: int | None) -> float:
         """Return the age of the oldest row, captured at `oldest_ms`; 0 without a row."""
         began_ms = now_ms()
         ids = self._rows.aggregate(lowest=Min("id"), highest=Max("id"))
         if oldest_ms is None or ids["lowest"] is None:
-            self._last = reading_of(0, 0, began_ms, None)  # Any row will be newer than this.
+            self._last = reading_of(0, 0, began_ms, None)  # Later rows are newer than `began_ms`.
             self.captured_since_ms = began_ms
             return 0.0
         reading = reading_of(ids["lowest"], ids["highest"] + 1, began_ms, self._last)

@@ -57,8 +57,8 @@ def _history(status: Status) -> Iterator[str]:
         yield f"last reconciliation, {_duration(reconcile.seconds_ago)} ago: {reconcile.verdict}"
     for gap in status.gaps or ():
         yield (
-            f"gap: {gap.topic} {gap.partition}, position {gap.lost_from} lost, "
-            f"resumed at {gap.resumed_at}, on {gap.at:%Y-%m-%d %H:%M:%S} UTC"
+            f"gap: {gap.topic} {gap.partition}, from offset {gap.lost_from}, consumer resumed at "
+            f"offset {gap.resumed_at}, found on {gap.at:%Y-%m-%d %H:%M:%S} UTC"
         )
     for changed in status.columns or ():
         for what, names in (("lacking", changed.lacking), ("left over", changed.left_over)):

@@ -33,13 +33,13 @@ class PartitionLag:
     applied; 0 if a record is lost. None if Kafka removes none, or if its configuration or the age
     of the record cannot be read."""
     seconds_to_marker_expiry: float | None = None
-    """How long the consumers can stay offline before delete markers that the first unapplied record
-    needs may have expired in MongoDB; None if the age of the record cannot be read."""
+    """How long the consumers can stay offline. After this time, MongoDB may have removed delete
+    markers that the first unapplied record needs. None if the age of the record cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenGap:
-    """Records of a partition that Kafka has lost or a rewind has skipped; perhaps not applied."""
+    """Records that Kafka has lost or a rewind has skipped in a partition; perhaps not applied."""
 
     topic: str
     partition: int

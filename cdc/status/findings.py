@@ -120,8 +120,8 @@ def _other_outboxes(seen: Observed) -> Iterator[Finding]:
             text=(
                 f"{counted(other.rows, 'change')} in the outbox of the database "
                 f"{other.database!r}, the oldest for {other.seconds:.1f} s. Relays of the default "
-                "database do not read this outbox: start a relay with the DATABASE_URL of "
-                "this outbox."
+                "database do not read this outbox: start a relay with the DATABASE_URL of the "
+                f"database {other.database!r}."
             ),
             since=seen.read_at - timedelta(seconds=other.seconds),
             parts=(Part.OUTBOX,),
@@ -147,7 +147,7 @@ def _lagging(consumers: int) -> str:
     verb = "is" if consumers == 1 else "are"
     return (
         f"{counted(consumers, 'consumer')} {verb} lagging. "
-        "Check their logs, or start more, up to one for each partition."
+        "Check the logs of the consumers, or start more, up to one for each partition."
     )
 
 
@@ -158,7 +158,7 @@ def _cause(kind: str, seen: Observed) -> str:
 
 
 def _failing(seen: Observed) -> Iterator[Finding]:
-    """Yield the failing processes, unless a delay or an outage already explains the failure."""
+    """Yield the processes that keep failing, unless a delay or an outage explains the failure."""
     delayed = {"relay": seen.outbox_late, "consumer": seen.kafka_late and not seen.paused}
     for trouble in seen.troubles or ():
         kind = trouble.process.partition(" ")[0]

@@ -24,9 +24,9 @@ _OLD_TOPICS_SECONDS = 60.0
 class Lags:
     """Reads the lag of each partition of the captured topics.
 
-    An instance remembers its last reading. If Kafka then does not return a record, the highest
-    age that is possible according to the last reading is used, so that one failure is not reported
-    as a problem.
+    An instance remembers its last reading. If Kafka does not return a record in the next reading,
+    the record gets the highest age that the last reading allows, and the failure is not reported as
+    a problem.
     """
 
     def __init__(self, settings: CdcSettings, captures: Iterable[Capture]) -> None:
@@ -39,8 +39,8 @@ class Lags:
         self.missing: tuple[str, ...] = ()
         """The topics that did not exist at the last reading, although the group has read them.
 
-        If the group has read other topics but none of these, all topics that do not exist are
-        included, because KAFKA_TOPIC or KAFKA_BOOTSTRAP_SERVERS may be wrong.
+        If the group has read topics but none of the captured topics, all captured topics that do
+        not exist are included, because KAFKA_TOPIC or KAFKA_BOOTSTRAP_SERVERS may be wrong.
         """
         self.abandoned: tuple[str, ...] = ()
         """The topics that the group has read, that no model uses any more, and that contain records

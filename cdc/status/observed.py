@@ -137,7 +137,7 @@ class Observed:
 
     @property
     def none_lost(self) -> bool:
-        """Whether the gaps could be read and nothing else that was read shows a loss."""
+        """Whether the gaps could be read, and nothing that could be read shows a loss."""
         recreated = any(lag.recreated for lag in self.lags or ())
         lost = self.gap_places or self.missing_topics or self.abandoned_topics or recreated
         return self.gaps is not None and not lost
@@ -146,7 +146,7 @@ class Observed:
     def queued(self) -> str:
         """The number of queued changes as text, with `at least` if a queue could not be read.
 
-        Empty if none was found and a queue could not be read.
+        Empty if a queue could not be read and the others are empty.
         """
         complete = self.outbox is not None and (self.lags is not None or self.in_kafka is not None)
         complete = complete and not self.missing_topics

@@ -72,7 +72,8 @@ class StatusReader:
         """Return the current state; `unreachable` names the services that do not respond."""
         reads = _Reads()
         database, kafka, mongodb = (partial(reads.attempt, name) for name in _SERVICES)
-        # Read the queues before the counts: a change missing from the counts was then in a queue.
+        # Read the queues before the counts: a change that is missing from the counts was in a queue
+        # when the queues were read, or was captured later (see `_moved`).
         depth = database(lambda: outbox.depth(using=DEFAULT_DB_ALIAS))
         outbox_age = partial(self._outbox_age.seconds, depth.oldest_ms if depth else None)
         outbox_seconds = database(outbox_age) if depth else 0.0

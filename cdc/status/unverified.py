@@ -1,7 +1,7 @@
 """The status messages about documents that may differ from their rows.
 
-They may differ from the start of a new epoch until its repair has ended, and after a discard of
-dead letters until a reconciliation has compared the rows.
+They may differ from the start of a new epoch until its repair has ended. After a discard of dead
+letters, they may differ until a reconciliation that began after the discard leaves no difference.
 """
 
 from django.db import DEFAULT_DB_ALIAS
@@ -47,8 +47,8 @@ def discarded() -> str:
     if not rows:
         return ""
     return (
-        f"The documents of {counted(rows, 'row')} whose dead letters were discarded may differ: "
-        "run `manage.py reconcile --repair`."
+        f"The documents of {counted(rows, 'row')} whose dead letters were discarded may differ "
+        "from the database: run `manage.py reconcile --repair`."
     )
 
 

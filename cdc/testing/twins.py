@@ -118,7 +118,7 @@ class MemoryReplica:
         )
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move the position to `resume_at`, and store the gap, unless there was no position."""
+        """Move the position to `resume_at`; if there was a position before, also store the gap."""
         self._fence(source)
         self._resume(source, resume_at)
         self._expected[source] = resume_at

@@ -16,7 +16,7 @@ DEEPEST_JSON = 80
 """The maximum nesting depth of a JSON column. MongoDB allows a depth of 100 for a document."""
 _LONGEST_DECIMAL = 1_000
 """No database that can be captured stores a decimal number with so many digits."""
-_UNREAD = "a value that is read as null, such as 0000-00-00"
+_UNREAD = "a value that is read as null (for example 0000-00-00)"
 _SHORT_REPR = reprlib.Repr()
 _SHORT_REPR.maxstring = 60
 
@@ -93,8 +93,8 @@ def values_of(row: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, An
     """Return the BSON values of a row from a message; raise Rejected if one is invalid.
 
     The row may be older than some columns. Such a column gets the value that its migration gave
-    existing rows. If that value is not known, the column is omitted. A null from before a column
-    became NOT NULL is treated in the same way.
+    existing rows. If that value is not known, the column is omitted. A null in a column that has
+    since become NOT NULL is treated in the same way.
     """
     values: dict[str, Any] = {}
     for column in columns:
@@ -108,7 +108,7 @@ def values_of(row: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, An
 
 def _earlier(column: Column, row: Mapping[str, Any], columns: Sequence[Column]) -> tuple[Any, ...]:
     if column.name not in row and row.keys() - {each.name for each in columns}:
-        # The row has a column that the model does not have. It may be this column before a rename.
+        # The row has a column that the model lacks. It may be this column with its old name.
         return ()
     return column.earlier
 

@@ -142,7 +142,7 @@ def decode_key(key: bytes | None) -> tuple[str, int | str]:
     """Return the column and the value in a Kafka key; raise Rejected if it is malformed."""
     pairs = list(_object(_json(key, "The key"), "The key").items())
     if len(pairs) != 1 or type(pairs[0][1]) not in {int, str}:
-        raise Rejected('The key is not one column with a number or text, such as {"id":17}.')
+        raise Rejected('The key is not one column with a number or text; {"id":17} is a valid key.')
     return pairs[0]
 
 

@@ -15,7 +15,7 @@ class TopicBounds:
     topic_id: str
     """Kafka's id of the topic. A recreated topic has a different id."""
     first: tuple[int, ...]
-    """The first offset in each partition that Kafka has not deleted."""
+    """For each partition, the first offset that Kafka has not deleted."""
     end: tuple[int, ...]
     """The offset after the last record of each partition."""
 

@@ -1,7 +1,7 @@
 """Column charts: stacked columns over time, with a line for the previous period.
 
-A column that is exceptionally high does not fit on the scale. It is drawn with a break, and its
-value is written above it, unless a higher such column is close to it.
+An exceptionally high column does not fit on the scale. It is drawn with a break, and its value is
+written above it. If several such columns are close together, only the highest has its value.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _COLUMN = 8
 _EDGE = (STEP - _COLUMN) // 2
 _MARKS = 8
 _WIDE = 12
-"""Up to this many columns, each is wide enough for a label below it, even on a phone."""
+"""If a chart has at most this many columns, a label fits below each of them, even on a phone."""
 _HEAD, _FOOT = 8, 20
 _PEAK_HEAD = 24
 """The space above the drawing if there are values above columns."""
@@ -34,7 +34,7 @@ class Series:
     name: str
     values: Sequence[int]
     colour: int = 0
-    """The number of the colour, starting at 1; 0 for the place of the series in the chart."""
+    """The number of the colour, starting at 1; 0 selects the place of the series in the chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Mark:
 
     text: str
     place: str
-    """The centre of the label in percent of the width, or its end, depending on `anchor`."""
+    """The position of the label's centre or end (see `anchor`), in percent of the chart's width."""
     minor: bool = False
     """Whether the label is left out on narrow screens."""
     anchor: str = "middle"
@@ -85,7 +85,7 @@ class ColumnChart:
     breaks: str
     """The breaks in these columns, as the data of an SVG path."""
     line_is_cut: bool
-    """Whether the comparison line does not fit on the scale. It then ends at the top."""
+    """Whether the comparison line has values above the scale. They are drawn at the top."""
     partial: int | None
     """The x coordinate of the last column if its interval has not ended yet."""
     unfinished: str
@@ -123,9 +123,10 @@ def column_chart(
     """Return a chart with a column for each of the `labels`, in which the `series` are stacked.
 
     `titles` are the tooltips of the columns. `before` contains, for each column, the total in the
-    previous period; it may be empty. The other sequences have the same length, and no value is
-    negative. `unfinished` is the label of the last column if its interval has not ended yet.
-    `marked` are the columns whose labels are shown; by default, a few at equal distances.
+    previous period; it may be empty. `labels`, `titles` and the values of each series have the same
+    length, and no value is negative. `unfinished` is the label of the last column if its
+    interval has not ended yet. `marked` are the columns whose labels are shown; by default, a few
+    at equal distances.
     """
     stacks = [tuple(accumulate(column)) for column in zip(*(s.values for s in series), strict=True)]
     totals = [stack[-1] for stack in stacks]
@@ -197,7 +198,8 @@ def _marks(
     places = list(range(0, len(labels), apart) if marked is None else marked)
     columns, last = len(labels), len(labels) - 1
     own = [_mark(unfinished, last, columns)] if unfinished and labels else []
-    # The label of the last column replaces one that is too close, on narrow screens also the next.
+    # The label of an unfinished column replaces a label that is too close to it, and on narrow
+    # screens also the next label.
     room = apart if own else 0
     marks = [
         _mark(labels[place], place, columns, minor=number % 2 == 1 or last - place < 2 * room)
@@ -208,7 +210,7 @@ def _marks(
 
 
 def _mark(text: str, place: int, columns: int, *, minor: bool = False) -> Mark:
-    """Return a label below its column. Below the last one, it would leave the drawing."""
+    """Return a label below its column. For the last of many columns, it ends at the edge."""
     if place == columns - 1 and columns > _WIDE:
         return Mark(text, "100%", minor, "end")
     return Mark(text, _centre(place, columns), minor)

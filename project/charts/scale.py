@@ -38,7 +38,7 @@ def readable_largest(values: Iterable[float]) -> float:
     """Return the largest value that is not exceptional; 0 if no value is above 0.
 
     Three quarters of the values above 0 are usual. A value is exceptional if it is more than five
-    times the largest usual one. On a scale that reached it, the usual values would look like 0.
+    times the largest usual one. If the scale reached this value, the usual ones would look like 0.
     """
     ordered = sorted(value for value in values if value > 0)
     if len(ordered) < _FEWEST:

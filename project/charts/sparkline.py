@@ -1,6 +1,6 @@
 """Sparklines: small line charts without axes.
 
-An exceptionally large value does not fit on the scale. The line then ends at the top, with a break.
+The point of an exceptionally large value is drawn at the top, with a break below it.
 """
 
 from collections.abc import Sequence

@@ -15,7 +15,7 @@ _FIRST_SECONDS = 3.0
 _NEXT_SECONDS = 0.1
 _MOST = 16
 AT_ONCE = 4
-"""The number of reports that are counted at once, because each needs a database connection."""
+"""The maximum number of reports that are counted at once. Each needs a database connection."""
 
 
 class Reports:

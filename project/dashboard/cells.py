@@ -44,7 +44,7 @@ def share(part: int, whole: int) -> Cell:
 def change(now: int, before: int) -> Cell:
     """Return the change of a count from `before` to `now`, in percent of `before`.
 
-    More of a count is not better in itself, so the cell has no colour.
+    A higher count is not better in itself, so the cell has no colour.
     """
     if not before:
         return Cell(text="new" if now else "0%", value="", css="sf-number")

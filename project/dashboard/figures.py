@@ -55,8 +55,8 @@ def figures(report: Report) -> list[Figure]:
 def popular_share(counts: Mapping[str, int]) -> cells.Cell:
     """Return the share of popular stories among the reviewed ones.
 
-    Recent periods have more stories that still wait for a review. With these stories, the share of
-    a recent period would always be lower than that of an earlier one.
+    Recent periods have more stories that still wait for a review. If these stories counted, the
+    share of a recent period would always be lower than that of an earlier one.
     """
     reviewed = counts["documents"] - counts.get(WAITING, 0)
     return cells.share(counts.get(POPULAR, 0), reviewed)
@@ -65,7 +65,7 @@ def popular_share(counts: Mapping[str, int]) -> cells.Cell:
 def median_minutes(groups: Sequence[Group]) -> int | None:
     """Return the median of the minutes from submission to promotion, or None.
 
-    Negative times are left out: such stories were promoted before their date of submission.
+    Stories that were promoted before their date of submission are left out.
     """
     counts = {int(group.keys[0]): group.counts["documents"] for group in groups if _valid(group)}
     minutes = sorted(counts)

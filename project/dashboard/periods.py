@@ -60,8 +60,8 @@ class Span:
     columns: tuple[date, ...]
     """The first day of each column of a chart."""
     before: date | None
-    """The first day of the previous period; None without such a period: for all stories, or if no
-    story is older than the period."""
+    """The first day of the previous period. None if there is no such period, because all stories
+    are chosen or no story is older than the period."""
     so_far: datetime | None = None
     """The moment of the report if the last day has not ended, else None."""
 
@@ -69,7 +69,7 @@ class Span:
     def period(self) -> Period:
         return Period(
             field=FIELD,
-            # Without a first date, all stories are read faster.
+            # A query for all stories is faster without a first date.
             since=None if self.first <= self.oldest else _midnight(self.first),
             until=_midnight(self.last) + _DAY,
         )
@@ -78,7 +78,8 @@ class Span:
     def period_before(self) -> Period | None:
         if self.before is None:
             return None
-        # If the last day has not ended, the previous period ends at this time of its own last day.
+        # If the last day has not ended, the previous period ends at the same time of day on its own
+        # last day.
         missing = _midnight(self.last) + _DAY - self.so_far if self.so_far else timedelta()
         until = _midnight(self.first) - missing
         return Period(field=FIELD, since=_midnight(self.before), until=until)

@@ -68,7 +68,7 @@ class Report:
     submitters: tuple[Line, ...]
     media: tuple[Line, ...]
     days: Sides
-    """The counts of each column, by its first day; those of the period itself also by topic."""
+    """The counts by the first day of each column; in the period itself, also by topic."""
     minutes: Sides
     """The number of stories for each number of minutes from submission to promotion."""
     stories: tuple[Mapping[str, Any], ...]
@@ -76,7 +76,7 @@ class Report:
     changed_at: datetime | None
     """When the newest change that has reached the replica was saved; None without a history."""
     charted: tuple[str, ...]
-    """The five topics with the most stories of all periods, the largest first."""
+    """The five topics with the most stories in all periods, the largest first."""
     earlier: date | None
     """The day of the newest story before the period."""
 

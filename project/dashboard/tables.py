@@ -47,7 +47,7 @@ class Table:
     """The heads in the CSV file; empty if they are the same."""
     note: str = ""
     most: int = MOST_LINES
-    """The maximum number of rows. A table with this many may lack others."""
+    """The maximum number of rows. A table with this many rows may be incomplete."""
 
     @property
     def shown(self) -> tuple[Row, ...]:

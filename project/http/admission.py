@@ -21,8 +21,8 @@ _APART = {"/healthz": 1, "/readyz": 2, "/metrics": 2, _STATIC: 4}
 PROBES = ("/healthz", "/readyz", "/metrics")
 """The paths that respond even if the process has too many connections."""
 _BACKGROUND_CONNECTIONS = 9
-"""The readings of the database, migrations, status and deployment need 4, the reports of the
-dashboard 4, and the checks of the event streams 1."""
+"""The checks of the database, migrations, status and deployment need 4 connections, the reports of
+the dashboard 4, and the checks of the event streams 1."""
 OTHER_CONNECTIONS = sum(_APART.values()) + _AFTERWARDS_THREADS + _BACKGROUND_CONNECTIONS
 """The maximum number of database connections that a web process needs besides those for pages."""
 _TOO_MANY_STREAMS = Refusal(

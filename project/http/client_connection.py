@@ -15,8 +15,8 @@ from project.http.refusal import BUSY
 _WRITE_SECONDS = 60.0
 """How long a client may receive nothing while data waits for it."""
 _LARGEST_UPLOAD = 10_485_760
-"""The size of a request, in bytes, beyond which the connection is closed, even if the request has
-already been refused."""
+"""If a request has more bytes than this, its connection is closed, even if the request has already
+been refused."""
 _SPARE = 32
 """How many connections above the limit may wait for their requests, so that a probe can connect."""
 _SENTENCE = b"The request took too long to arrive: try again.\n"
@@ -44,10 +44,11 @@ SECONDS = {Phase.HEAD: 10.0, Phase.BODY: 30.0}
 class ClientConnection(H11Protocol):
     """uvicorn's connection, closed if its client is slow or if there are too many connections.
 
-    If there are more connections than `most`, one is closed: the one whose request has been
-    arriving for the longest time. If few requests are arriving, it is the one whose client stopped
-    receiving data the longest time ago, if there is one. If `most` connections are serving
-    requests, further requests get status 503, except those of probes.
+    If a new connection exceeds the limit `most`, one connection is closed. If more than 32 requests
+    are arriving, it is the connection whose request has been arriving for the longest time.
+    Otherwise, it is the connection whose client stopped receiving data the longest time ago; if no
+    client has stopped, none is closed. If `most` connections are serving requests, further requests
+    get status 503, except those of probes.
     """
 
     most: ClassVar[int] = 10_000

@@ -27,8 +27,8 @@ class SessionCookieMiddleware(MiddlewareMixin):
     """Lets only the response to a POST request, such as a logout, delete the session cookie.
 
     SessionMiddleware deletes the cookie of an ended session in any response. A page that is still
-    open asks for the status and the stream. If the user logs in again before such a response
-    arrives, the response would delete the cookie of the new session.
+    open requests the status and the stream. If the user logged in again before the response to such
+    a request arrived, this response would delete the cookie of the new session.
     """
 
     def process_response(

@@ -23,7 +23,7 @@ class OddRequestsMiddleware(MiddlewareMixin):
       store.
     - The length of the body is not a number of at most 18 digits.
     - `_to_field`, the column by which the admin finds a row, is empty.
-    - An action of an admin list names a row whose key cannot exist.
+    - An action of an admin list contains a key that no row can have.
     - A filter in the URL of an admin list has a regular expression. The admin has no such filter,
       and a database takes very long to evaluate some expressions.
     - A filter in the URL of an admin list cannot be applied. Django checks only some filters.
@@ -34,7 +34,7 @@ class OddRequestsMiddleware(MiddlewareMixin):
         if charset and not _is_utf_8(charset):
             raise BadRequest("The request is not encoded in UTF-8.")
         if charset:
-            # Django refuses a form in ASCII, or with another name of UTF-8, such as `utf8`.
+            # Django refuses a form that names ASCII, or UTF-8 by another name, such as `utf8`.
             request.encoding = "utf-8"
         length = str(request.META.get("CONTENT_LENGTH") or "0")
         if not (length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS):
@@ -49,7 +49,7 @@ class OddRequestsMiddleware(MiddlewareMixin):
         if any(name.endswith(_LOOKUPS) for name in request.GET):
             raise BadRequest("The admin has no such filter.")
         if not _are_keys(request.POST.getlist(ACTION_CHECKBOX_NAME), match.func):
-            raise BadRequest("The selection has a key that cannot exist.")
+            raise BadRequest("The selection contains an invalid key.")
 
     def process_exception(self, request: HttpRequest, error: Exception) -> None:
         match = request.resolver_match

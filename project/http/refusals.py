@@ -46,7 +46,7 @@ class RefusalMiddleware(MiddlewareMixin):
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
     """Return the page of a bad request.
 
-    Django's own view also checks the CSRF token, which fails again if the form cannot be read.
+    Django's own view also checks the CSRF token; this fails again if the form cannot be read.
     """
     return HttpResponseBadRequest(render_to_string("400.html"))
 
@@ -95,6 +95,6 @@ def _unavailable(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     writes = request.method == "POST"
     is_outage = not writes and refusal in {LOST, UNAVAILABLE}
     sentence = _OUTAGE if is_outage else refusal.sentence
-    # The page is rendered without the request, whose user would be read from the database.
+    # The page is rendered without the request: to know its user, Django would read the database.
     page = render_to_string("503.html", {"sentence": sentence, "writes": writes})
     return marked(HttpResponse(page), refusal)

@@ -14,7 +14,7 @@ _TOO_LARGE = Refusal(
     status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     sentence=f"The request is too large: send at most {_LARGEST_BODY} bytes.",
 )
-# Django cannot create a request if it cannot decode these parameters. No browser sends any.
+# If Django cannot decode these parameters, it cannot create a request. No browser sends them.
 _ENCODED_TYPE = Refusal(
     status=HTTPStatus.BAD_REQUEST,
     sentence="The Content-Type header has encoded parameters: send them as plain text.",

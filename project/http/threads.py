@@ -45,7 +45,7 @@ class Threads:
     async def take(self, seconds: float, receive: Receive) -> "Slot | None":
         """Return a thread for a request, or None if all are in use for `seconds`.
 
-        Also return None if the client disconnects, which ends `receive`.
+        Also return None if the client disconnects, which makes `receive` return.
         """
         if self._idle:
             return Slot(self, self._idle.pop())

@@ -96,8 +96,8 @@ def _horizons(lags: Iterable[PartitionLag]) -> Iterator[Metric]:
     )
     expiry = _gauge(
         "storyfeed_time_to_marker_expiry_seconds",
-        "How long the consumers can stay offline before records that have not been applied yet are "
-        "older than the delete markers.",
+        "How long the consumers can stay offline before a record that has not been applied yet is "
+        "older than DELETE_MARKER_DAYS.",
     )
     for lag in lags:
         labels = {"topic": lag.topic, "partition": str(lag.partition)}

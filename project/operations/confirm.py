@@ -55,7 +55,7 @@ class ConfirmView(ActorsMixin, RefusalMixin, FormView[Any]):
     """What is easily overlooked and cannot be undone."""
     button = ""
     danger = False
-    """Whether the button is red, as the button that leads to the page."""
+    """Whether the button is red, like the button that leads to this page."""
     cancel = "Cancel"
     """The text of the link that leaves the page without the action."""
     back = "operations"

@@ -130,8 +130,8 @@ class RequestJobView(ConfirmView):
         job = request_job(self.kind, self.arguments(form), self.target(form), why)
         self.done_url = reverse("job", args=[job.pk])
         return (
-            f"{_label(self.kind)} requested as job {job.pk}. Jobs start in the order of the "
-            "requests."
+            f"{_label(self.kind)} requested as job {job.pk}. Jobs start in the order in which they "
+            "were requested."
         )
 
 

@@ -64,7 +64,7 @@ class LetterFilters:
 
 
 def filters_of(query: QueryDict, audience: Audience) -> tuple[LetterFilters, str]:
-    """Return the filters in a URL, and the name of the state in it if this state does not exist.
+    """Return the filters in a URL, and the URL's state if that is unknown, else an empty string.
 
     Keys and reasons may quote people. An audience that must not see such texts cannot search them.
     """

@@ -51,7 +51,8 @@ _PRODUCTS = {"Topic": "Kafka", "Collections": "MongoDB"}
 _USUAL_DATABASE, _USUAL_PRODUCT = "MySQL", "Django"
 _PAUSED, _WAITING = "Paused", "Waiting"
 _USUAL_SECONDS = 2.0
-"""Under steady traffic, there are always changes in transit. These young ones are healthy."""
+"""Under steady traffic, some changes are always in transit. Changes that are at most this old are
+healthy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +271,7 @@ def _kafka_seconds(status: Status) -> float | None:
 
 
 def _is_usual(status: Status) -> bool:
-    """Return whether changes that were saved just now explain the difference of the counts."""
+    """Return whether changes that were saved just now explain the difference between the counts."""
     ages = (status.outbox_seconds if status.outbox else None, _kafka_seconds(status))
     young = all(age is not None and age <= _USUAL_SECONDS for age in ages)
     return young and status.missing is None and not status.paused

@@ -50,7 +50,7 @@ _LOOKS = {
 
 
 def verdict_of(state: FeedState) -> Verdict:
-    """Return the verdict on a state, from which private text is already removed if necessary."""
+    """Return the verdict on a state. Callers remove private text from the state if necessary."""
     if state.state is None:
         return Verdict(word="Unknown", sentence=state.verdict, since=None, look=_UNKNOWN)
     look = _LOOKS[state.state]

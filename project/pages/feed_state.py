@@ -26,9 +26,9 @@ from project.pages.outage_clock import UNSEEN_SECONDS, OutageClock
 
 RATE_BINS, RATE_SECONDS = 60, 60
 FRESH_SECONDS = 5.0
-"""A status that was read completely more than this number of seconds ago is not shown as current.
+"""A status is not shown as current if it was completely read more than this many seconds ago.
 
-The reading may have taken long: the counts of a large table take several seconds."""
+The read may have taken longer: counting the rows of a large table takes several seconds."""
 _EXAMINATION_SECONDS, _EXAMINATION_TOLERANCE = 300.0, 60.0
 _ACTIVITY_SECONDS = 30.0
 _RATES_FRESH_SECONDS, _RATES_TOLERANCE = 30.0, 120.0

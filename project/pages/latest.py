@@ -22,7 +22,7 @@ class Reading(Generic[T]):
     value: T | None
     """None until the first read succeeds."""
     seconds: float
-    """The time since the reading of the value ended; 0 if there is no value."""
+    """The time since the value was completely read; 0 if there is no value."""
     problem: str
     """Why there is no newer value; empty if the value is recent enough."""
     is_first: bool = False
@@ -34,7 +34,7 @@ class Latest(Generic[T]):
 
     A caller waits at most `patience` seconds and then gets the last value with its age. A slow
     source is a problem only if the last value is older than `tolerance` seconds plus the time that
-    it took to read. The process can exit without waiting for the thread.
+    reading it took. The process can exit without waiting for the thread.
 
     The thread reads the value, and closes its database connection, inside of `turn`.
     """

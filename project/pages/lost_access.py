@@ -22,7 +22,7 @@ class LostAccessMiddleware(MiddlewareMixin):
     """Replaces the whole page with the login page or the 403 page, not only a part of it.
 
     If the script asked for a part of the page, the page itself is opened again after the login. If
-    it followed a link, the page of the link is opened. If a write is refused with 403, for example
+    it followed a link, the linked page is opened. If a write is refused with 403, for example
     because the CSRF token is outdated, the script says so on the page.
     """
 

@@ -1,4 +1,4 @@
-"""The stories of the last day or week with the most diggs, for the front page and the home page."""
+"""The most dug stories of the last day or week, for the front page and the home page."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ _REVIEWED = (Status.UPCOMING, Status.POPULAR)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MostDug:
-    """The stories of one day or one week with the most diggs, most diggs first."""
+    """The most dug stories of one day or one week, most diggs first."""
 
     stories: tuple[Story, ...] = ()
     newest: datetime | None = None
@@ -42,7 +42,7 @@ def most_dug() -> MostDug:
     """Return the most dug stories of the last day, read at most twice a minute.
 
     If that day has fewer stories than a page lists, return those of its week. If the last week has
-    no stories, return those of the last day, or the last week, with stories.
+    no stories, the day and the week end on the day of the newest story, in UTC.
     """
     return cache.get_or_set(_KEY, _read, _SECONDS) or MostDug()
 

@@ -16,10 +16,10 @@ class OutageClock:
         self._seen_at = float("-inf")
 
     def seen(self, services: Sequence[str]) -> float:
-        """Return how long these services have at least been unreachable.
+        """Return for how many seconds, at least, all these services have been unreachable.
 
-        `services` are those that have just been found unreachable, or empty if it is not known
-        which ones are unreachable. All other services respond.
+        `services` are those that have just been found unreachable; all others respond. The
+        sequence is empty if it is not known which services are unreachable.
         """
         now = time.monotonic()
         known = self._since if now - self._seen_at <= UNSEEN_SECONDS else {}

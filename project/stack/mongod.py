@@ -122,7 +122,10 @@ def _config(client: Client) -> dict[str, Any] | None:
 
 
 def binary() -> Path:
-    """Return the path of `mongod`. Raise StackError if it is not installed or unavailable here."""
+    """Return the path of `mongod`.
+
+    Raise StackError if it is not available for this platform, or is not installed.
+    """
     system, processor = platform.system(), platform.machine()
     if system not in DISTRIBUTIONS or processor not in PROCESSORS:
         raise StackError(

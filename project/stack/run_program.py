@@ -55,7 +55,7 @@ def run(
 
 
 def setpriv_prefix() -> list[str]:
-    """Return a command prefix: it sends a program SIGTERM when the thread that started it ends.
+    """Return a command prefix that sends SIGTERM to a program when the thread that started it ends.
 
     The thread also ends if this process is killed. Without `setpriv`, the prefix is empty.
     """

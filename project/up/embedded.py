@@ -68,7 +68,7 @@ class Embedded:
         self._env = {
             "STORYFEED_HOME": str(home.path),
             "PYTHONUNBUFFERED": "1",
-            # With a memory arena for each of the many threads, glibc would return less memory.
+            # If each thread had a memory arena, glibc would return less memory to the system.
             "MALLOC_ARENA_MAX": "2",
         }
         self._web = Web(home.logs, load_environment(os.environ))
@@ -96,7 +96,7 @@ class Embedded:
         self._load_demo()
         self._start_traffic()
         self._console.say(f"ready: open {self._web.url} (Ctrl-C stops everything)")
-        # The first start does not wait for this. A failure has no consequence but slower starts.
+        # This start does not wait for the cache. If it cannot be written, later starts are slower.
         Background(servers.write_class_cache)
 
     def _start_servers(self, servers: EmbeddedServers) -> None:

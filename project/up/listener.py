@@ -58,9 +58,9 @@ def _bound(host: str, port: int) -> socket.socket | None:
 def _listening(bound: socket.socket, address: tuple[object, ...]) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections inherit this option. asyncio itself sets the option only if the socket
-        # object has a protocol number. Without the option, each small frame of an event
-        # stream would wait until the previous frame is acknowledged.
+        # Connections inherit this option. asyncio itself sets the option only if the socket object
+        # has TCP's protocol number, not 0. Without the option, each small frame of an event stream
+        # would wait until the previous frame is acknowledged.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
             # Close a connection if the client does not acknowledge the sent data for 60 s.

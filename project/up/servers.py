@@ -43,7 +43,7 @@ class EmbeddedServers:
             server.install()
 
     def write_class_cache(self) -> None:
-        """Write the cache with which the next start of Kafka is faster, unless it exists."""
+        """Unless it exists, write the cache that makes later starts of Kafka faster."""
         if self.kafka:
             train()
 
@@ -64,7 +64,7 @@ class EmbeddedServers:
 
     def _port(self, service: Service, name: str) -> int:
         service.child = Child(service.name, self._home.logs)
-        # A killed run may have left the server running, which still uses the remembered port.
+        # A killed run may have left the server running, on the remembered port.
         service.end_leftover()
         port = remembered_or_free(_port_in(self._remembered.get(name, "")), self._ports)
         self._ports.add(port)

@@ -128,9 +128,9 @@ def known_status(text: str) -> str:
 
 
 def counted_statuses(filters: Filters, counts: Mapping[str, int]) -> list[Choice]:
-    """Return a link for each status that stories have, and for the chosen one, with their numbers.
+    """Return links with story counts: for all stories, each status in use, and the chosen status.
 
-    If all stories have the same status, there is nothing to choose.
+    If all stories have the same status and none is chosen, return an empty list.
     """
     if len(counts) <= 1 and not filters.status:
         return []

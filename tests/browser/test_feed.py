@@ -436,6 +436,15 @@ def test_a_filter_is_saved_under_a_name_and_removed(page: Page) -> None:
     expect(page.locator("#saved")).to_be_hidden()
 
 
+def test_a_filter_that_the_browser_refuses_is_not_said_to_be_saved(page: Page) -> None:
+    page.add_init_script("Storage.prototype.setItem = () => { throw new Error('full'); };")
+    page.goto(f"{page.url.partition('?')[0]}?op=u")
+    page.get_by_text("Filter and jump").click()
+    page.get_by_role("button", name="Save this filter").click()
+    expect(page.locator("#said")).to_have_text("This browser does not save filters.")
+    expect(page.locator("#saved-list")).to_be_hidden()
+
+
 def test_the_filters_that_were_saved_last_are_in_the_toolbar(page: Page) -> None:
     feed = page.url.partition("?")[0]
     for name in ("first", "second", "third"):

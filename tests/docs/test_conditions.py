@@ -25,8 +25,8 @@ NOT_PRODUCED: dict[str, dict[str, Any]] = {
     },
     "a dead letter was discarded, and its row may differ from the documents": {
         "discarded": (
-            "The documents of 1 row whose dead letters were discarded may differ: "
-            "run `manage.py reconcile --repair`."
+            "The documents of 1 row whose dead letters were discarded may differ from the "
+            "database: run `manage.py reconcile --repair`."
         ),
     },
     "a count of documents took too long": {

@@ -91,7 +91,7 @@ class Reference:
 
 
 def references() -> Iterator[Reference]:
-    """Yield the foreign keys to accounts whose rows a job can write in chunks."""
+    """Yield the foreign keys that cascade, or are set to NULL, when an account is deleted."""
     for relation in User._meta.related_objects:
         if getattr(relation, "on_delete", None) in {models.CASCADE, models.SET_NULL}:
             yield Reference(relation.field)

@@ -1,7 +1,7 @@
 """Checks whether the readers of streams still have access.
 
-All streams share one thread and one database connection for these checks. A stream that used the
-thread of its request would keep that thread as long as it is open.
+All streams share one thread and one database connection for these checks. If a stream used the
+thread of its request, the thread would be occupied until the stream ended.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from cdc.audience import Audience, AudienceOf
 from cdc.runtime.threads import attempt
 
 _LINGER_SECONDS = 0.2
-"""How long a batch of checks waits for further readings."""
+"""How long a batch of checks waits for further checks."""
 _ANSWER_SECONDS = 30.0
 
 
@@ -117,8 +117,8 @@ def _look_up(batch: list[Reading]) -> list[Access]:
 def _access(reading: Reading) -> Access:
     """Look up in the database whether the session's user still belongs to the same audience.
 
-    Raise Error if the database does not respond. An error of another kind concerns only this
-    reading.
+    Raise Error if the database does not respond. After any other error, the result of this check
+    is UNKNOWN, and the batch continues.
     """
     request = HttpRequest()
     request.session = reading.sessions(reading.key)

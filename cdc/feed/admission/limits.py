@@ -14,7 +14,7 @@ from django.template.defaultfilters import pluralize
 from cdc.printable import counted
 
 _START_SECONDS = 30.0
-"""A stream that has not begun after this time never will: its client has disconnected."""
+"""A stream that has not begun after this time will never begin: its client has disconnected."""
 AddressOf = Callable[[HttpRequest], str]
 """Maps a request to the address by which its client is counted.
 
@@ -45,7 +45,7 @@ class Place:
         self._held = False
         self._take()
         loop = asyncio.get_running_loop()
-        # A timer keeps its context, and the current one refers to the request.
+        # A timer keeps its context, and the current context refers to the request.
         self._expiry = loop.call_later(_START_SECONDS, self._give_back, context=Context())
 
     @contextmanager

@@ -15,8 +15,8 @@ from cdc.runtime.command import FeedCommand
 
 class Command(FeedCommand):
     help = (
-        "Begin a new epoch manually, and request a repair, which `run_jobs` executes. Run this "
-        "command after a restore of the database, before the daemons start. In other cases it is "
+        "Begin a new epoch manually, and request a repair, which `run_jobs` executes. After you "
+        "restore the database, run this command before you start the daemons. In other cases it is "
         "rarely necessary: the relay begins a new epoch itself if it detects that outbox ids are "
         "reused."
     )
@@ -41,5 +41,5 @@ class Command(FeedCommand):
             job = ask_for_repair(epoch, "")
         self.stdout.write(
             f"The epoch is now {epoch}. Job {job.pk} repairs the replica: `manage.py run_jobs` "
-            "runs it."
+            "executes this job."
         )

@@ -18,8 +18,8 @@ from cdc.wire.moments import milliseconds
 class Command(FeedCommand):
     help = (
         "Move the consumer's positions, usually back. Moving them back is harmless: the replica "
-        "ignores events that it has already applied. Moving them forward skips changes, which the "
-        "status then reports. A running consumer continues from the new positions within two "
+        "ignores events that it has already applied. Moving them forward skips changes, and the "
+        "status then reports a gap. A running consumer continues from the new positions within two "
         "seconds."
     )
 
@@ -45,7 +45,7 @@ class Command(FeedCommand):
             "--partition",
             type=int,
             metavar="N",
-            help="Move only the position in partition N: of the topic NAME if --topic is given, "
+            help="Move only the position in partition N, of the topic NAME if --topic is given, "
             "otherwise of each captured topic.",
         )
 

@@ -91,8 +91,8 @@ def direct_batch(
         tables = {table: _statements(changes) for table, changes in _by_table(batch).items()}
         history = _history(batch, routes, now) if now is not None else []
     except (BSONError, OverflowError, RecursionError, Rejected):
-        # The batch cannot be encoded. When it is applied with a lookup, it raises Rejected, and the
-        # consumer finds the invalid change.
+        # The batch cannot be encoded. Applying it with a lookup raises Rejected, and the consumer
+        # then finds the invalid change.
         return None
     if sum(len(each) for delivered in batch for each in delivered.encoded.values()) > _MOST_BYTES:
         return None

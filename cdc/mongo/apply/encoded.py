@@ -1,6 +1,7 @@
 """Encodes the documents of events in BSON. Each document is encoded only once.
 
-Its size is needed before the batch is written, and it may be written to several collections.
+The size of a document is needed before the batch is written, and the document may be written to
+several collections.
 """
 
 from datetime import datetime

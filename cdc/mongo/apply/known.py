@@ -40,8 +40,8 @@ class KnownVersions:
         for table, identities in keys.items():
             route = self._routes[table]
             held = [self._versions(name, identities, session) for name in route.collections]
-            # A row's marker is never newer than its documents if every collection has a document.
-            # The marker is then read only if it will be written.
+            # If every collection has a document of a row, the row's marker is never newer than the
+            # documents. In this case, the marker is read only if it will be written.
             read = [
                 key
                 for key in identities

@@ -54,7 +54,7 @@ class OwnedPositions:
         )
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move the position to `resume_at`, and store the gap, unless there was no position.
+        """Move the position to `resume_at`. If there was a position before, also store the gap.
 
         The gap is the range of records that Kafka has lost and that may not have been applied.
 

@@ -1,7 +1,7 @@
 """Builds the writes of a batch in an order that unique indexes allow, and computes their size.
 
 `cdc/mongo/plan.py` decides what an insert, an update or a delete changes. Most batches are applied
-without a lookup, by `direct.py`; these are the writes of the other batches.
+without a lookup, by `direct.py`; this module builds the writes of the other batches.
 """
 
 from collections.abc import Mapping, Sequence

@@ -46,7 +46,7 @@ def expire_after(collection: Collection[Document], seconds: int) -> None:
 def expiry(indexes: Mapping[str, Any]) -> tuple[str, int | None]:
     """Return the name of the index on `at` and its time in seconds.
 
-    The name is empty if there is no such index, and the time is None if it removes no documents.
+    The name is empty if there is no such index. The time is None if the index removes no documents.
     """
     for name, index in indexes.items():
         if list(index["key"]) == [("at", ASCENDING)] and not _SPECIAL & index.keys():

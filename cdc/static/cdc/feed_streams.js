@@ -132,8 +132,8 @@ class Stream {
     }
   }
 
-  // Asks the server whether a stream is possible, and then opens the stream. The random times keep
-  // browsers apart that have lost their streams together.
+  // Asks the server whether a stream is possible, and then opens the stream. The random times
+  // spread the requests of browsers that have lost their streams together.
   retry(wait = Math.random() * Math.min(SHORTEST_WAIT_MS * 2 ** this.failures, LONGEST_WAIT_MS)) {
     this.close();
     this.failures += 1;

@@ -116,8 +116,8 @@ class Kafka(Service):
         return [*self._java(), "kafka.Kafka", self._config.name]
 
     def answers(self) -> bool:
-        """Return whether the broker lists itself in its metadata. Then topics can be created."""
-        # The client logs nothing, because connections are refused until the broker has started.
+        """Return whether the broker lists itself in its metadata, so that topics can be created."""
+        # Connections are refused until the broker has started, so the client does not log them.
         # Without a limit, the pause between two attempts would grow to 10 s.
         client = AdminClient(
             {

@@ -20,7 +20,7 @@ FILE = "classes.aot"
 class ClassCache:
     """The folder of the cache for this version of Java, these jars and these Java options.
 
-    Java would ignore a cache that was written for others.
+    Java would ignore a cache that was written for another version, other jars or other options.
     """
 
     def __init__(self) -> None:

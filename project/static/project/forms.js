@@ -33,7 +33,7 @@ const prepareCount = (field) => {
     const used = lengthOf(field);
     shown.textContent = `${used} / ${most}`;
     shown.classList.toggle("sf-count-over", used > most);
-    // Few addresses are long, so most people need no count of theirs.
+    // Few addresses are long, so the count of an address is hidden until the limit is near.
     shown.hidden = field.type === "url" && used < most * MOSTLY_FULL;
     clearTimeout(timer);
     timer = setTimeout(() => {

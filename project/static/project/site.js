@@ -44,7 +44,7 @@ const applyTheme = () => {
 let heard = new Date();
 const markStale = (stale) => {
   const note = document.getElementById("stale");
-  // The banner of an offline browser says the same.
+  // If the browser is offline, the banner already says so.
   const noted = stale && navigator.onLine;
   all("[data-live]").forEach((part) => part.classList.toggle("sf-stale", stale));
   if (note && note.hidden === noted) {
@@ -59,7 +59,7 @@ const onAnswer = ({ detail: { successful } }) => {
   markStale(!successful);
 };
 
-// The next successful response of the server ends the mark.
+// The next successful response of the server removes the mark.
 const showOffline = () => {
   const banner = document.getElementById("offline");
   if (banner) banner.hidden = navigator.onLine;

@@ -12,9 +12,9 @@ from users.models import User
 
 class Command(FeedCommand):
     help = (
-        "Create demo stories, with dates in the past year, until 1,200 demo stories have no "
-        "account. If at least 1,000 have no account, create no stories. Also create four demo "
-        "users, and print their logins. If some of the users exist, create only the missing ones."
+        "Create demo stories, with dates in the past year, so that 1,200 demo stories belong to no "
+        "account. If 1,000 or more already do, create no stories. Also create four demo users, and "
+        "print their logins. If some of the users exist, create only the missing ones."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -20,8 +20,8 @@ from tests.support.letters import letter, letter_about
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 MESSAGE = (
-    "The documents of {} whose dead letters were discarded may differ: run `manage.py reconcile "
-    "--repair`."
+    "The documents of {} whose dead letters were discarded may differ from the database: run "
+    "`manage.py reconcile --repair`."
 )
 
 

@@ -40,7 +40,7 @@ def test_a_healthy_server_passes() -> None:
     [(GALERA, "a Galera cluster"), (GROUP, "a replication group with several primaries")],
 )
 def test_a_cluster_with_several_writers_is_refused(cluster: dict[str, str], name: str) -> None:
-    with pytest.raises(Misconfigured, match=f"The database is {name}, in which ids do not rise"):
+    with pytest.raises(Misconfigured, match=f"The database is {name}, in which a later change"):
         refuse(problems(**cluster).values())
 
 

@@ -64,8 +64,8 @@ def test_a_damaged_record_stops_its_partition_only(damaged: CdcSettings) -> None
 
     values = {place.partition: [each.value for each in of] for place, of in found.items()}
     assert values == {0: [b"first"], 1: [b"other"]}
-    assert f"a batch of {damaged.topic} 0 at offset 1 that cannot be read" in errors[0]
-    assert f"`manage.py rewind --topic {damaged.topic} --partition 0 --to-offset`" in errors[0]
+    assert f"A batch of {damaged.topic} 0 at offset 1 cannot be read" in errors[0]
+    assert f"`manage.py rewind --topic {damaged.topic} --partition 0 --to-offset N`" in errors[0]
 
 
 def test_the_feed_does_not_show_a_damaged_record(damaged: CdcSettings) -> None:

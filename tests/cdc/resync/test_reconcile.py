@@ -225,8 +225,8 @@ def test_a_repair_that_does_not_arrive_is_reported(feed: MemoryFeed) -> None:
     assert (repairing.report.repaired, repairing.report.unrepaired) == (0, 2)
     assert said == [
         f"{TABLE} {key} still differs after the repair: see `manage.py dead_letters list`. If "
-        "the document has a higher version than the database assigns, run `manage.py new_epoch` "
-        "and repair again."
+        "the version of the document is higher than those that the database now assigns, run "
+        "`manage.py new_epoch` and repair again."
         for key in keys[:2]
     ]
 

@@ -65,7 +65,7 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             (
                 "2 changes in the outbox of the database 'old', the oldest for 61.0 s. Relays of "
                 "the default database do not read this outbox: start a relay with the "
-                "DATABASE_URL of this outbox."
+                "DATABASE_URL of the database 'old'."
             ),
         ),
         (
@@ -168,7 +168,7 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         ({**WAITING, "columns": (ADDED,)}, False, "Out of sync: documents of stories_story lack"),
         ({"columns": ()}, True, "In sync: 3 rows everywhere, counted"),
         ({"gaps": ()}, True, "In sync: 3 rows everywhere, counted"),
-        ({"lags": (lag(5, 11.0),)}, False, "2 consumers are lagging. Check their logs"),
+        ({"lags": (lag(5, 11.0),)}, False, "2 consumers are lagging. Check the logs"),
         (
             {"lags": (lag(5, 11.0),), "troubles": (replace(FAILING, process="consumer one"),)},
             False,
@@ -353,7 +353,8 @@ def test_a_gap_is_shown() -> None:
     output = StringIO()
     Console(file=output, width=200).print(status_table(healthy_status(gaps=(GAP,))))
     text = output.getvalue()
-    assert "gap: story-events 3, position 33 lost, resumed at 66, on 2026-01-02 00:00:00" in text
+    gap = "gap: story-events 3, from offset 33, consumer resumed at offset 66, found on 2026-01-02"
+    assert gap in text
 
 
 def test_the_terminal_lists_the_columns_of_every_table() -> None:

@@ -21,7 +21,7 @@ from stories.models import Story
 from tests.support.toy.models import Toy
 
 COLUMNS = {column.attname: column for model in (Story, Toy) for column in columns_of(model)}
-NULL = "a value that is read as null, such as 0000-00-00"
+NULL = "a value that is read as null (for example 0000-00-00)"
 EAST = timezone(timedelta(hours=5, minutes=30))
 
 

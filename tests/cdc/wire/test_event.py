@@ -162,7 +162,7 @@ def test_a_long_key_is_shortened_in_the_reason() -> None:
     [
         (None, "The key is not JSON: "),
         (b"17", "The key is not a JSON object."),
-        (b"{}", 'The key is not one column with a number or text, such as {"id":17}.'),
+        (b"{}", 'The key is not one column with a number or text; {"id":17} is a valid key.'),
     ],
 )
 def test_the_reason_names_the_key(key: bytes | None, reason: str) -> None:

@@ -75,8 +75,8 @@ def test_a_job_is_watched_and_cancelled(worker: Client, manager: Client) -> None
 def test_the_message_does_not_promise_that_earlier_jobs_end_first(worker: Client) -> None:
     """With two `run_jobs` processes, or while an earlier job is retried, they run on."""
     page = worker.post("/operations/jobs/reconcile/", {}, follow=True).content.decode()
-    sentence = f"requested as job {Job.objects.get().pk}. Jobs start in the order of the requests."
-    assert sentence in page
+    sentence = "Jobs start in the order in which they were requested."
+    assert f"requested as job {Job.objects.get().pk}. {sentence}" in page
 
 
 def test_the_list_shows_progress_people_and_durations(worker: Client) -> None:

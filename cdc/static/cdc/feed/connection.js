@@ -61,8 +61,8 @@ function usePortOfWorker() {
   return usePort(worker.port);
 }
 
-// The worker knows from these messages that the page exists, and the page from their answers that
-// the worker does.
+// From these messages, the worker knows that the page exists. From the answers, the page knows that
+// the worker exists.
 function report() {
   const wanted = !document.hidden && navigator.onLine && !denied;
   port?.postMessage(wanted ? { address, position } : {});
@@ -83,7 +83,7 @@ export function follow() {
     if (!denied) showState("lost");
     report();
   });
-  // The random delay keeps browsers apart whose network returns at the same time.
+  // The random delay spreads the reports of browsers whose network returns at the same time.
   window.addEventListener("online", () => setTimeout(report, Math.random() * ONLINE_MS));
   document.addEventListener("visibilitychange", report);
 }

@@ -18,20 +18,21 @@ function read() {
   }
 }
 
-function write(filters) {
+function write(filters, done) {
+  let said = done;
   try {
     localStorage.setItem(key, JSON.stringify(filters.slice(0, MOST)));
   } catch {
-    say("This browser does not save filters.");
+    said = "This browser does not save filters.";
   }
   show();
+  say(said);
 }
 
 const without = (name) => read().filter((each) => each.name !== name);
 
 function remove(name) {
-  write(without(name));
-  say(`The filter ${name} is removed.`);
+  write(without(name), `The filter ${name} was removed.`);
   document.querySelector(".sf-filter > summary").focus();
 }
 
@@ -84,8 +85,8 @@ function suggestion() {
 
 function save() {
   const name = byId("saved-name").value.trim() || suggestion();
-  write([{ name, query: list.dataset.query }, ...without(name)]);
-  say(`The filter ${name} is saved.`);
+  const filter = { name, query: list.dataset.query };
+  write([filter, ...without(name)], `The filter ${name} was saved.`);
 }
 
 export function prepareSaved() {

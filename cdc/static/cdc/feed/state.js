@@ -17,10 +17,10 @@ const HINTS = {
 const SENTENCES = {
   up: "The feed is live.",
   paused: "The feed is paused.",
-  away: "Kafka does not respond.",
-  lost: "The connection is lost.",
+  away: "Kafka is not responding.",
+  lost: "The connection was lost.",
   full: "The server has too many readers.",
-  denied: "You have no access now.",
+  denied: "You no longer have access to the feed.",
 };
 const TONES = { up: "good", paused: "warn", away: "bad", full: "warn", denied: "bad" };
 const line = byId("state");

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from itertools import product
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-from django.db import connections, router, transaction
+from django.db import router, transaction
 from django.utils import timezone
 
 from stories.models import AddressLock, Story
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TRACKING = frozenset({"fbclid", "gclid", "dclid", "msclkid", "igshid", "mc_cid", "mc_eid"})
+_KEY_DIGITS = 2
 _UNESCAPED = "/:@!$&'()*+,;=~-._%?"
 
 
@@ -44,21 +45,18 @@ def submitted_before(address: str, *, apart_from: int | None = None) -> Story | 
 def alone_with(address: str) -> Iterator[None]:
     """Open a transaction in which no other request can submit the same page.
 
-    The lock is a row that exists only inside the transaction: other requests wait for its key.
+    The lock is one of at most 256 rows, which are created once and never deleted. A row for each
+    transaction could deadlock: in InnoDB, transactions that wait for a row that is then deleted
+    lock the gap around it, in which none of them can insert.
     """
     using = router.db_for_write(AddressLock)
-    key = hashlib.sha256(_key(address).encode(errors="replace")).hexdigest()
-    targets = connections[using].features.supports_update_conflicts_with_target
+    key = hashlib.sha256(_key(address).encode(errors="replace")).hexdigest()[:_KEY_DIGITS]
+    rows = AddressLock.objects.using(using).filter(key=key)
+    if not rows.exists():
+        AddressLock.objects.using(using).bulk_create([AddressLock(key=key)], ignore_conflicts=True)
     with transaction.atomic(using=using):
-        # A plain insert of a key that exists would leave a shared lock, and could deadlock.
-        AddressLock.objects.bulk_create(
-            [AddressLock(key=key, at=timezone.now())],
-            update_conflicts=True,
-            update_fields=["at"],
-            unique_fields=["key"] if targets else None,
-        )
+        rows.update(at=timezone.now())
         yield
-        AddressLock.objects.filter(key=key).delete()
 
 
 def _split(address: str) -> SplitResult | None:

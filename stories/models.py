@@ -128,7 +128,7 @@ class Vote(models.Model):
 
 
 class AddressLock(models.Model):
-    """The address of a story that is being submitted. The row exists only in the transaction."""
+    """A lock for the addresses whose hash begins with `key`; see `stories/addresses.py`."""
 
     key = models.CharField(max_length=64, unique=True)
     at = models.DateTimeField(default=timezone.now, editable=False)

@@ -11,7 +11,7 @@ from django.test import Client
 from cdc.models import OutboxRecord
 from stories import replica_wait
 from stories.forms import DUPLICATE
-from stories.models import AddressLock, Status, Story
+from stories.models import Status, Story
 from tests.stories.actions.test_votes import together
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
@@ -275,7 +275,6 @@ def test_an_address_submitted_by_several_users_at_once_is_one_story() -> None:
     answers = together(*acts)
     assert Story.objects.count() == 1
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 302]
-    assert not AddressLock.objects.exists()
 
 
 def test_the_trace_is_for_roles_that_may_open_the_feed() -> None:

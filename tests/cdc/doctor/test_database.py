@@ -174,7 +174,9 @@ def test_a_missing_right_is_refused(missing: str) -> None:
     name = connection.settings_dict["NAME"]
     with user("limited", f"GRANT {rights} ON `{name}`.* TO 'limited'@'%'"):
         found = problems()
-    refused(found, f"the right {missing} on cdc_epoch", "grant SELECT, INSERT, UPDATE and DELETE")
+    refused(
+        found, f"the privilege {missing} on cdc_epoch", "grant SELECT, INSERT, UPDATE and DELETE"
+    )
 
 
 @on_mysql

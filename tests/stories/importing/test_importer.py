@@ -242,7 +242,8 @@ def test_lasting_outage_reports_the_progress(
 
     monkeypatch.setattr(module, "_upsert", away)
     path = write_lines(tmp_path / "s.ndjson", *digg_like(80, 80))
-    with pytest.raises(Interrupted, match=r"gone away.*s.ndjson, line 51 .50 read, 50 created"):
+    progress = r"s.ndjson, line 51: gone away\. Until then: 50 read, 50 created"
+    with pytest.raises(Interrupted, match=progress):
         reports.run(path)
 
 

@@ -71,7 +71,7 @@ class ForAudience(ReadOnlyAdmin):
         return self._visible(super().get_search_fields(request), request)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Let users who must not see personal data filter only by the filters that they see."""
+        """If a user must not see personal data, allow only the filters that this user sees."""
         if not self.audience(request).sees_people:
             offered = {_field_of(each) for each in self.get_list_filter(request)}
             if lookup.partition("__")[0] not in offered:

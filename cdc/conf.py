@@ -139,8 +139,8 @@ class CdcSettings:
         _at_least("FEED_STREAMS_PER_ADDRESS", self.feed_streams_per_address, 1)
         if self.max_event_bytes > LARGEST_EVENT_LIMIT:
             raise Misconfigured(
-                f"MAX_EVENT_BYTES is {self.max_event_bytes}: a MongoDB document has at most "
-                f"16 MB, so set it to {LARGEST_EVENT_LIMIT} or less."
+                f"MAX_EVENT_BYTES is {self.max_event_bytes}: a MongoDB document can be at "
+                f"most 16 MB in size, so set it to {LARGEST_EVENT_LIMIT} or less."
             )
         if not self.group.strip():
             raise Misconfigured("CONSUMER_GROUP is empty: set it to the consumer group's name.")

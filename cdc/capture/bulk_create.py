@@ -140,7 +140,8 @@ class BulkCreate:
         if len(before) > 1:
             raise Refused(
                 f"{self.capture.table} has {len(before)} rows with the same values in a key that "
-                "is unique in the model: create the unique key in the database."
+                "is unique in the model: remove the duplicate rows, then create the unique key in "
+                "the database."
             )
         (key,) = before
         if options["unique_fields"]:

@@ -58,7 +58,8 @@ class RejectionLimit:
             raise Fatal(
                 f"{len(self._rejected)} of the last {min(self._seen, self._window)} messages "
                 f"became dead letters, more than {self._maximum}. The consumer stops before it "
-                "applies this batch, so no message is skipped. See the reasons with `manage.py "
-                "dead_letters list`, fix the producer, and restart the consumer, which then reads "
-                "this batch again."
+                "applies this batch, so no message is skipped. To see the reasons, run "
+                "`manage.py dead_letters list`. Fix the producer, or update the consumer if it is "
+                "older than the message format. Then restart the consumer, which reads this batch "
+                "again."
             )

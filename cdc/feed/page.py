@@ -287,7 +287,7 @@ def _moment(text: str) -> datetime:
     except ValueError:
         moment = None
     if moment is None:
-        raise Rejected("The time must be a date and a time in UTC, such as 2026-03-16T20:36:41.")
+        raise Rejected("Enter a date and a time in UTC, such as 2026-03-16T20:36:41.")
     if milliseconds(moment) is None:
         raise Rejected("The time must be from 1970 to 9999, such as 2026-03-16T20:36:41.")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

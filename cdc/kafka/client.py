@@ -1,4 +1,4 @@
-"""The common configuration of all Kafka clients."""
+"""The common configuration of the pipeline's Kafka clients."""
 
 import logging
 import re

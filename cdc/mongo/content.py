@@ -27,7 +27,7 @@ _TYPES: tuple[type, ...] = (bool, int, float, str, datetime, dict, list)
 
 
 class Held:
-    """A document of the replica, as bytes and decoded."""
+    """A document of the replica, both as bytes and in decoded form."""
 
     __slots__ = ("_document", "_raw", "key", "version")
 

@@ -99,7 +99,7 @@ def begin_epoch(now_ms: int, *, using: str) -> int:
 
 
 def current_epoch(*, using: str) -> int | None:
-    """Return the database's epoch; None if it has none, as in the first migration or a flush."""
+    """Return the database's epoch; None if it has none, for example during a flush."""
     value: int | None = Epoch.objects.using(using).aggregate(value=Max("value"))["value"]
     return value
 

@@ -24,9 +24,9 @@ _OLD_TOPICS_SECONDS = 60.0
 class Lags:
     """Reads the lag of each partition of the captured topics.
 
-    An instance remembers its last reading. If Kafka does not return a record in the next reading,
-    the record gets the highest age that the last reading allows, and the failure is not reported as
-    a problem.
+    An instance remembers its last reading. If Kafka does not return a record in a later
+    reading, the previous reading may still limit how old the record can be. The record then gets
+    this highest possible age, and the failure is not reported as a problem.
     """
 
     def __init__(self, settings: CdcSettings, captures: Iterable[Capture]) -> None:

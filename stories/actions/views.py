@@ -175,15 +175,15 @@ class RejectView(ReviewView):
     form_class = RejectionForm
     extra_context = {
         "title": "Reject this story?",
-        "text": "Only the submitter, staff who may view stories, and people who see the live feed "
-        "can read a rejected story. They also see the reason.",
+        "text": "Only the submitter, staff who may view stories, and people with access to the "
+        "live feed can read a rejected story. They also see the reason.",
         "button": "Reject",
         "danger": True,
         "common_reasons": COMMON_REASONS,
     }
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Name the decision: a story that is already rejected gets a new reason."""
+        """If the story is already rejected, add the title and the button for a new reason."""
         shown = super().get_context_data(**context)
         return {**shown, **_NEW_REASON} if self.story.status == Status.REJECTED else shown
 

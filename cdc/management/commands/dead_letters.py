@@ -49,7 +49,7 @@ class Command(FeedCommand):
             decided.add_argument(
                 "--waiting",
                 action="store_true",
-                help="Decide on all dead letters that wait for a decision.",
+                help="Decide on all dead letters that are waiting for a decision.",
             )
             decided.add_argument(
                 "--why", default="", help="The reason for the decision, for the operator log."

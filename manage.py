@@ -1,8 +1,14 @@
 #!/usr/bin/env python
 """Storyfeed's command line."""
+# ruff: noqa: E402
 
+import gc
 import os
 import sys
+
+# The imports create many objects that live as long as the process, and no garbage. Without searches
+# for garbage, a start needs a tenth less processor time. `project.apps` resumes the searches.
+gc.disable()
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line

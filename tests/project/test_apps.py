@@ -1,0 +1,8 @@
+"""The start of a process."""
+
+from tests.support.commands import manage
+
+
+def test_a_command_collects_garbage_but_not_what_it_has_imported() -> None:
+    code = "import gc; print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
+    assert manage({}, "shell", "-c", code).stdout.splitlines()[-1] == "True True"

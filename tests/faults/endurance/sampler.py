@@ -57,7 +57,7 @@ class Sampler:
         with suppress(Error):
             yield DATABASE, _sql_connections()
         with suppress(PyMongoError):
-            yield MONGODB, sum(mongodb_connections(client) for client in self._clients)
+            yield MONGODB, sum(len(mongodb_connections(client)) for client in self._clients)
         with suppress(psutil.Error):
             yield KAFKA, sum(_accepted(server.service) for server in self._servers.of(KAFKA))
 
@@ -83,8 +83,8 @@ def _client(service: Service) -> MongoClient[dict[str, Any]]:
     )
 
 
-def mongodb_connections(client: MongoClient[dict[str, Any]]) -> int:
-    """Return the number of connections of PyMongo to a server.
+def mongodb_connections(client: MongoClient[dict[str, Any]]) -> set[int]:
+    """Return the ids of PyMongo's connections to a server.
 
     `serverStatus` would also count the connections between the members of the replica set, of which
     the members open more after each election.
@@ -92,7 +92,7 @@ def mongodb_connections(client: MongoClient[dict[str, Any]]) -> int:
     every = {"$currentOp": {"allUsers": True, "idleConnections": True}}
     ours = {"$match": {"clientMetadata.driver.name": {"$regex": "^PyMongo"}}}
     found = client.admin.aggregate([every, ours, {"$group": {"_id": "$connectionId"}}])
-    return len(list(found))
+    return {each["_id"] for each in found}
 
 
 def _sql_connections() -> int:

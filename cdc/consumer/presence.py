@@ -53,7 +53,7 @@ class Presence:
             if last is not None and not ended(last.process, seen_by=self.process):
                 twin = _may_be_restarted(last.process, seen_by=self.process)
                 self._await_silence(last, _TWIN_SECONDS if twin else SILENT_SECONDS)
-            taken = self._instances.take(self.process, last.process if last else None)
+            taken = self._instances.take(self.process, last)
 
     @contextmanager
     def beating(self) -> Iterator[None]:

@@ -77,13 +77,15 @@ class Instances:
             seconds_ago=max(found[0]["age"], 0) / 1000,
         )
 
-    def take(self, process: Process, last: Process | None) -> bool:
+    def take(self, process: Process, last: Sighting | None) -> bool:
         """Assign the name to `process`, and return whether the assignment succeeded.
 
-        The assignment succeeds only if `last` still has the name, or if the name is free and `last`
-        is None.
+        The assignment succeeds only if the process of `last` still has the name and has stored no
+        later heartbeat, or if the name is free and `last` is None.
         """
-        held = {"process": None} if last is None else {"process.token": last.token}
+        held: Document = {"process": None}
+        if last is not None:
+            held = {"process.token": last.process.token, "at": last.beat}
         with reaching():
             try:
                 taken = self._documents.update_one(

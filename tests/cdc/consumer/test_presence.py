@@ -147,9 +147,7 @@ def test_of_two_that_wait_for_a_silent_one_only_one_takes_the_name(instances: In
     last = instances.read()
     assert last is not None
 
-    taken = [
-        instances.take(presence(instances, pid=number).process, last.process) for number in (1, 2)
-    ]
+    taken = [instances.take(presence(instances, pid=number).process, last) for number in (1, 2)]
 
     assert taken == [True, False]
 

@@ -8,7 +8,8 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import connect, database
-from cdc.mongo.instances import Instances, Process
+from cdc.mongo.instances import Instances, Process, Sighting
+from tests.support.commands import wait_until
 
 pytestmark = pytest.mark.services
 
@@ -45,19 +46,40 @@ def test_a_free_name_is_taken_once(settings: CdcSettings) -> None:
 def test_a_name_passes_only_from_the_process_that_was_seen(settings: CdcSettings) -> None:
     name = instances(settings)
     assert name.take(FIRST, None)
+    first = name.read()
+    assert first is not None
 
-    assert not name.take(THIRD, SECOND)
-    assert name.take(SECOND, FIRST)
-    assert not name.take(THIRD, FIRST)
+    assert not name.take(THIRD, replace(first, process=SECOND))
+    assert name.take(SECOND, first)
+    assert not name.take(THIRD, first)
 
     assert holder(name) == SECOND
+
+
+def test_a_process_keeps_its_name_after_a_heartbeat(settings: CdcSettings) -> None:
+    """It may be late, for example because it was suspended for a few seconds."""
+    name = instances(settings)
+    assert name.take(FIRST, None)
+    seen = name.read()
+    assert seen is not None
+
+    def is_later() -> bool:
+        name.beat(FIRST)
+        found = name.read()
+        return found is not None and found.beat > seen.beat
+
+    wait_until(is_later, "a later heartbeat")
+
+    assert not name.take(SECOND, seen)
+
+    assert holder(name) == FIRST
 
 
 def test_no_name_is_created_for_a_process_that_was_seen_before(settings: CdcSettings) -> None:
     """MongoDB removes the document a day after the last heartbeat."""
     name = instances(settings)
 
-    assert not name.take(SECOND, FIRST)
+    assert not name.take(SECOND, Sighting(process=FIRST, beat=datetime.now(UTC), seconds_ago=0.0))
 
     assert name.read() is None
     assert name.take(SECOND, None)

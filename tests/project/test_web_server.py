@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import os
 import signal
 import subprocess
 import sys
@@ -81,7 +82,15 @@ def test_the_last_spans_are_exported_before_the_process_ends(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     late = {"OTEL_TRACES_EXPORTER": "console", "OTEL_BSP_SCHEDULE_DELAY": "600000"}
-    environment = {**late, "STORYFEED_HOME": str(tmp_path), "DJANGO_SECRET_KEY": "x"}
+    # Python runs this module at its start: on a busy machine, the export may take seconds.
+    patient = "from cdc.runtime import tracing\ntracing.FLUSH_SECONDS = 60.0\n"
+    (tmp_path / "sitecustomize.py").write_text(patient)
+    environment = {
+        **late,
+        "STORYFEED_HOME": str(tmp_path),
+        "DJANGO_SECRET_KEY": "x",
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}",
+    }
     with Web(tmp_path / "web.log", environment) as web:
         connection = http.client.HTTPConnection(web.url.removeprefix("http://"), timeout=60)
         connection.request("GET", "/healthz")
@@ -104,6 +113,7 @@ def test_queued_mails_are_sent_before_the_process_ends(monkeypatch: pytest.Monke
 
     sent: list[str] = []
     monkeypatch.setattr(uvicorn.Server, "shutdown", shutdown)
+    monkeypatch.setattr("project.web_server._MAIL_SECONDS", 60.0)
     mail_thread.submit(send)
     asyncio.run(Server(uvicorn.Config("")).shutdown())
     assert sent == ["mail"]

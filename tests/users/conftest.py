@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from tests.support.static_files import plain_static_files
+from users.mail import mail_thread
 from users.models import User, UserType
 
 PASSWORD = "correct-horse-7"
@@ -17,6 +18,13 @@ PASSWORD = "correct-horse-7"
 def static_files() -> Iterator[None]:
     with plain_static_files():
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_mail_left() -> Iterator[None]:
+    """Send the queued e-mails of a test before the next test, which has an outbox of its own."""
+    yield
+    mail_thread.submit(int).result(60)
 
 
 @pytest.fixture

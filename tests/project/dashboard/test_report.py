@@ -13,7 +13,7 @@ from django.test import override_settings
 from cdc import reports
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.mongo.client import connect, database
+from cdc.mongo.client import _OPTIONS, connect, database
 from project.dashboard.charts import chart_of, columns_of, totals_before
 from project.dashboard.figures import figures
 from project.dashboard.periods import CHOICES, end_at
@@ -27,7 +27,15 @@ Documents = list[dict[str, Any]]
 
 
 @pytest.fixture
-def stored(feed_settings: CdcSettings) -> Iterator[Documents]:
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a busy machine the time to connect and to count."""
+    for name in ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS"):
+        monkeypatch.setitem(_OPTIONS, name, 60_000)
+    monkeypatch.setattr("cdc.mongo.reports.reports._LIMIT_MS", 60_000)
+
+
+@pytest.fixture
+def stored(patience: None, feed_settings: CdcSettings) -> Iterator[Documents]:
     """Store stories of a year, and one of the future; yield the stories of the year."""
     rng = random.Random(4)
     found = [story(rng, NEWEST - timedelta(hours=11 * number)) for number in range(800)]

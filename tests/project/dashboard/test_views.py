@@ -229,7 +229,7 @@ def test_the_copy_is_up_to_date_or_the_page_says_why_not(monkeypatch: pytest.Mon
     current = r"Up to date, newest change \d+ \w+ old</span>"
     assert re.search(current, main_of(client))
     monkeypatch.setattr(feed_state.feed, "latest", patient(busy_status))
-    outdated = r"The replica may be out of date \(figures counted \d s ago\): "
+    outdated = r"The replica may be out of date \(figures counted \d+ s ago\): "
     assert re.search(outdated, main_of(client))
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: None))
     assert "The state of the replica is not known yet" in main_of(client)

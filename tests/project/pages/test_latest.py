@@ -106,8 +106,8 @@ def test_a_source_that_always_takes_long_is_no_problem(monkeypatch: pytest.Monke
     reads: list[int] = []
 
     def read() -> int:
-        reads.append(1)
         clock[0] += 6
+        reads.append(1)
         if len(reads) > 1:
             end.wait(60)
         return len(reads)

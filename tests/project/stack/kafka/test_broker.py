@@ -13,6 +13,7 @@ from confluent_kafka.cimpl import NewTopic
 from project.stack.errors import StackError
 from project.stack.kafka.broker import Kafka
 from project.stack.ports import free_port
+from tests.support.commands import wait_until
 
 pytestmark = pytest.mark.services
 
@@ -96,7 +97,7 @@ def test_data_survive_a_kill_and_a_change_of_ports(kafka: Kafka) -> None:
 
 
 def test_it_stops_at_once_and_with_a_quiet_log(kafka: Kafka) -> None:
-    kafka.stop()
+    kafka.stop(60)
     assert kafka.child.exit_code == 143  # Java's exit code after SIGTERM
     assert " ERROR " not in kafka.child.log_summary()
 
@@ -135,7 +136,7 @@ def test_a_cluster_id_may_begin_with_a_dash(
     kafka = new_kafka(tmp_path)
     kafka.install()
     kafka.start()
-    assert kafka.answers()
+    wait_until(kafka.answers, "the broker's answer")
     kafka.stop()
 
 
@@ -147,7 +148,7 @@ def test_the_path_of_the_folder_has_any_characters(
     kafka = new_kafka(tmp_path / folder)
     kafka.install()
     kafka.start()
-    assert kafka.answers()
+    wait_until(kafka.answers, "the broker's answer")
     kafka.stop()
     assert {path.name for path in tmp_path.iterdir()} == {folder}
     assert (tmp_path / folder / "data" / "meta.properties").exists()

@@ -11,6 +11,7 @@ from project.stack.kafka.broker import Kafka
 from project.stack.kafka.class_cache import FILE, ClassCache
 from project.stack.kafka.jars import Jars
 from project.stack.ports import free_port
+from tests.support.commands import wait_until
 from tests.support.servers import launched
 
 
@@ -55,7 +56,7 @@ def test_a_damaged_cache_does_not_prevent_a_start(cache: ClassCache, kafka: Kafk
     cache.folder.mkdir()
     (cache.folder / FILE).write_bytes(b"damaged")
     kafka.start()
-    assert kafka.answers()
+    wait_until(kafka.answers, "the broker's answer")
 
 
 def test_the_cache_is_written_once(cache: ClassCache) -> None:

@@ -1,6 +1,7 @@
 """A partition loses its newest records and then grows past the consumer's position."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -40,7 +41,7 @@ class Broker:
         self.settings = without_servers(
             bootstrap_servers=self._kafka.bootstrap_servers, topic=TOPIC, group="lost-end"
         )
-        Topics(self.settings).ensure(TOPIC, 1)
+        retried(lambda: Topics(self.settings).ensure(TOPIC, 1))
 
     @property
     def log(self) -> Path:
@@ -66,7 +67,8 @@ class Broker:
     def publish(self, *outbox_ids: int) -> None:
         publisher = KafkaPublisher(self.settings)
         records = [outgoing(change("u", 1, number), TOPIC) for number in outbox_ids]
-        assert publisher.publish(records, lambda: True) == {}
+        deadline = time.monotonic() + 120
+        assert publisher.publish(records, lambda: time.monotonic() < deadline) == {}
         publisher.close()
 
 

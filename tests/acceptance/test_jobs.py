@@ -22,8 +22,9 @@ def state(job: Job) -> Job:
     return Job.objects.get(pk=job.pk)
 
 
-def slow_snapshot(rate: int) -> Job:
-    arguments = {"model": "stories.Story", "where": [], "rate": rate}
+def slow_snapshot() -> Job:
+    """Ask for a snapshot that takes ten seconds or more, so that it is seen while it runs."""
+    arguments = {"model": "stories.Story", "where": [], "rate": 40}
     return JOBS.ask(SNAPSHOT, arguments, "all", "")
 
 
@@ -40,7 +41,7 @@ def test_a_killed_snapshot_is_resumed_and_another_is_cancelled(
         trips = CanaryTrip.objects.filter(seconds__isnull=False)
         wait_until(trips.exists, "the canary's return")
         feed.relay.kill()  # the sent rows stay in the outbox and can be counted
-        job = slow_snapshot(rate=300)
+        job = slow_snapshot()
         wait_until(lambda: state(job).done >= 200, "the first rows")
         daemon.kill()
         daemon.start()
@@ -51,7 +52,7 @@ def test_a_killed_snapshot_is_resumed_and_another_is_cancelled(
         assert "Resuming stories_story: " in state(job).said
         assert OutboxRecord.objects.filter(op="r").count() == ROWS
 
-        other = slow_snapshot(rate=100)
+        other = slow_snapshot()
         wait_until(lambda: state(other).state == JobState.RUNNING, "the other's beginning")
         JOBS.cancel(other, "enough")
         wait_until(lambda: state(other).state == JobState.CANCELLED, "the cancelling")

@@ -64,7 +64,8 @@ def passed(key: float) -> bool:
 
 def test_a_snapshot_survives_two_kills_and_writers(feed: RunningFeed, tmp_path: Path) -> None:
     insert_raw(ROWS)
-    command = ("send_to_kafka", "--rate", str(ROWS / 3))
+    # At this rate, the command needs ten seconds, so that it cannot end before it is killed.
+    command = ("send_to_kafka", "--rate", str(ROWS / 10))
 
     with Writers():
         sending = Daemon(tmp_path / "send.log", feed.environment, *command)

@@ -775,8 +775,11 @@ def test_twenty_changes_per_second_are_drawn_in_batches(
     expect(page.locator(ROWS)).to_have_count(243)
     redraws, sentences = page.evaluate("[window.redraws, window.sentences]")
     between = [after - before for before, after in pairwise(redraws)]
-    # The page needs several frames to draw a batch of more than twelve changes.
-    assert sum(gap > 100 for gap in between) * 450 <= redraws[-1] - redraws[0]
+    # A drawing takes up to four frames, however slow they are; then the page pauses for 500 ms.
+    frames = [1]
+    for gap in between:
+        frames = [*frames, 1] if gap > 450 else [*frames[:-1], frames[-1] + 1]
+    assert max(frames) <= 4
     assert all(after - before > 4_500 for before, after in pairwise(sentences))
     assert sentences
     record_property("longest_task_ms", page.evaluate("window.longest"))

@@ -12,7 +12,8 @@ class DatabaseCopy:
     """A copy of the test's database, taken when this object is created.
 
     For SQLite it is a copy of the file. For MySQL and MariaDB it is a copy of every table and of
-    the outbox's next id. No other connection may write while a copy is taken or put back.
+    the outbox's next id. Daemons may run while a copy is taken or put back, but no story may be
+    saved, because the tables are copied one after another.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,7 +45,8 @@ class DatabaseCopy:
             if name != "cdc_outbox":
                 statements += [
                     f"TRUNCATE TABLE {name}",
-                    f"INSERT INTO {name} SELECT * FROM {name}_copied",
+                    # A daemon may have inserted its row again.
+                    f"REPLACE INTO {name} SELECT * FROM {name}_copied",
                 ]
         statements += [
             # The outbox comes last and is replaced in one step: as soon as its ids are lower, the

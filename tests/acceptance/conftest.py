@@ -1,17 +1,25 @@
 """A running pipeline: relay and consumer as processes that use the test's database."""
 
+import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from cdc.conf import CdcSettings
+from cdc.models import OutboxRecord
 from cdc.registry import registry
 from stories.models import Story
+from tests.support.commands import manage, wait_until
 from tests.support.equality import wait_until_equal
-from tests.support.processes import Daemon
+from tests.support.paths import ROOT
+from tests.support.processes import REMOVED, Daemon
+
+STATUS_SECONDS = 90.0
 
 
 class RunningFeed:
@@ -32,7 +40,27 @@ class RunningFeed:
         return Daemon(folder / f"consumer-{name}.log", self.environment, *command)
 
     def wait_until_equal(self, seconds: float = 90.0) -> None:
-        wait_until_equal(self.settings.mongodb_uri, self.settings.mongodb_database, seconds)
+        replica = (self.settings.mongodb_uri, self.settings.mongodb_database)
+        wait_until_equal(*replica, seconds, meanwhile=self.tend)
+
+    def tend(self) -> None:
+        """Restart the consumer if Kafka has removed it from its group, as a supervisor does."""
+        if not self.consumer.alive() and REMOVED in self.consumer.current_log:
+            self.consumer.start()
+
+    def status(self, root: Path = ROOT) -> dict[str, Any]:
+        """Return what `cdc_status --json` of the code in `root` prints when all servers respond.
+
+        A new process waits only a second for MongoDB, which is too short if it gets no CPU time.
+        """
+        deadline = time.monotonic() + STATUS_SECONDS
+        while True:
+            done = manage(self.environment, "cdc_status", "--json", root=root)
+            assert done.stdout, done.stderr
+            found: dict[str, Any] = json.loads(done.stdout)
+            if not found["problems"]:
+                return found
+            assert time.monotonic() < deadline, found["problems"]
 
     def kill(self) -> None:
         for daemon in (self.relay, self.consumer):
@@ -52,6 +80,11 @@ def feed(
     yield running
     running.kill()
     registry.register(before)
+
+
+def wait_until_published() -> None:
+    """Wait until the outbox is empty: the relay deletes a row some time after it is published."""
+    wait_until(lambda: not OutboxRecord.objects.exists(), "an empty outbox")
 
 
 def environment(settings: CdcSettings, folder: Path) -> dict[str, str]:

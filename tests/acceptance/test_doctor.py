@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from confluent_kafka.cimpl import NewTopic
 from django.db import connection
 
 from cdc.conf import CdcSettings
-from tests.acceptance.conftest import environment
+from tests.acceptance.conftest import STATUS_SECONDS, environment
 from tests.support.commands import wait_until
 from tests.support.mongodb import Standalone, running
 from tests.support.paths import ROOT
@@ -39,6 +40,10 @@ def doctor(
     )
 
 
+def wrong(done: "subprocess.CompletedProcess[str]") -> list[Any]:
+    return [check for check in json.loads(done.stdout)["checks"] if check["level"] == "wrong"]
+
+
 def test_a_running_pipeline_has_nothing_wrong(feed_settings: CdcSettings, tmp_path: Path) -> None:
     env = environment(feed_settings, tmp_path)
     daemons = [
@@ -47,13 +52,15 @@ def test_a_running_pipeline_has_nothing_wrong(feed_settings: CdcSettings, tmp_pa
     ]
     try:
         daemons[1].wait_for("consumer.started")
-        done = doctor(feed_settings, tmp_path, "--json")
+        deadline = time.monotonic() + STATUS_SECONDS
+        # A new process waits only a second for MongoDB; it may get no CPU time meanwhile.
+        while wrong(done := doctor(feed_settings, tmp_path, "--json")):
+            assert time.monotonic() < deadline, wrong(done)
     finally:
         for daemon in daemons:
             daemon.kill()
     found = json.loads(done.stdout)
     assert found["exit_code"] == done.returncode
-    assert [check for check in found["checks"] if check["level"] == "wrong"] == []
     parts = {check["part"] for check in found["checks"]}
     assert parts == {"settings", "database", "kafka", "mongodb", "between"}
     assert all(check["id"].startswith(f"{check['part']}.") for check in found["checks"])

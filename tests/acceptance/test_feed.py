@@ -1,23 +1,16 @@
 """Saved stories arrive in three equal collections, on each database."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import call_command
 
-from cdc.models import DeadLetter, OutboxRecord
+from cdc.models import DeadLetter
 from stories.models import Story
-from tests.acceptance.conftest import RunningFeed
+from tests.acceptance.conftest import RunningFeed, wait_until_published
 from tests.stories.importing.digg_rows import digg_like, write_lines
-from tests.support.commands import wait_until
-from tests.support.paths import ROOT
 
 pytestmark = [
     pytest.mark.services,
@@ -45,7 +38,7 @@ def test_an_import_edits_and_deletes_arrive(feed: RunningFeed, stories_file: Pat
     Story.objects.create(title="new", href="http://example.org/", link="http://example.org/")
     feed.wait_until_equal()
 
-    assert OutboxRecord.objects.count() == 0
+    wait_until_published()
     assert DeadLetter.objects.count() == 0
 
 
@@ -103,7 +96,8 @@ def test_the_status_counts_rows_documents_and_queued_changes(feed: RunningFeed) 
     for number in range(10):
         Story.objects.create(title=f"story {number}", href="http://example.org/")
     feed.wait_until_equal()
-    status = _status(feed)
+    wait_until_published()
+    status = feed.status()
 
     assert status["healthy"] is True
     assert status["waiting"] == 0
@@ -113,21 +107,8 @@ def test_the_status_counts_rows_documents_and_queued_changes(feed: RunningFeed) 
 
     feed.consumer.kill()
     Story.objects.all().delete()
-    wait_until(lambda: not OutboxRecord.objects.exists(), "an empty outbox")
-    status = _status(feed)
+    wait_until_published()
+    status = feed.status()
     assert status["waiting"] == 20
     # Kafka may remove the dead member from the group before or after the status is read.
     assert re.match("20 (changes in transit|records in Kafka)", status["verdict"])
-
-
-def _status(feed: RunningFeed) -> dict[str, Any]:
-    result = subprocess.run(
-        [sys.executable, "manage.py", "cdc_status", "--json"],
-        cwd=ROOT,
-        env={**os.environ, **feed.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    status: dict[str, Any] = json.loads(result.stdout.splitlines()[0])
-    return status

@@ -7,11 +7,11 @@ import pytest
 from django.conf import LazySettings
 
 from cdc.jobs.kinds import REPAIR
-from cdc.models import DeadLetter, Job, JobState, OperatorAction, OutboxRecord
+from cdc.models import DeadLetter, Job, JobState, OperatorAction
 from cdc.outbox import table as outbox
 from cdc.read_your_writes import wait_until_applied
 from stories.models import Story
-from tests.acceptance.conftest import RunningFeed
+from tests.acceptance.conftest import RunningFeed, wait_until_published
 from tests.acceptance.test_own_writes import titles
 from tests.support.commands import wait_until
 from tests.support.outbox_ids import truncate
@@ -77,7 +77,7 @@ def test_a_database_put_back_under_the_running_feed_ends_equal(
     assert titles(here, changed.pk) == ["changed"] * 3
     assert titles(here, kept.pk) == ["after"] * 3
     assert titles(here, key) == ["deleted"] * 3
-    assert not OutboxRecord.objects.exists()
+    wait_until_published()
     assert not DeadLetter.objects.exists()
 
 

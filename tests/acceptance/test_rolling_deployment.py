@@ -1,6 +1,5 @@
 """A column is added and removed while processes with the old and the new code run side by side."""
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -49,8 +48,7 @@ class Version:
 
     def repair(self) -> dict[str, Any]:
         self.run("reconcile", "--repair")
-        found: dict[str, Any] = json.loads(self.run("cdc_status", "--json").stdout)
-        return found
+        return self._feed.status(self.root)
 
 
 def has_document(feed: RunningFeed, **fields: str) -> bool:

@@ -22,6 +22,8 @@ def test_each_step_is_traced(feed: RunningFeed, settings: LazySettings) -> None:
     settings.CDC = feed.settings
     story = Story.objects.create(title="first", href="http://example.org/")
     assert wait_until_applied(story, 60)
+    # The relay deletes a published row in another thread, maybe after the change is applied.
+    wait_until(lambda: trace_row(story).settled, "the trace is settled")
     trace = trace_row(story)
     expected = rf"Version {trace.outbox_id} reached every collection \S+ s after the save\."
     assert re.fullmatch(expected, trace.sentence)

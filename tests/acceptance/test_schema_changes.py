@@ -14,7 +14,7 @@ from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_reconcile import reconcile
 from tests.acceptance.test_rewind import rewind
 from tests.acceptance.test_send_to_kafka import replica
-from tests.support.commands import manage, wait_until
+from tests.support.commands import wait_until
 from tests.support.equality import COLLECTIONS
 
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -59,11 +59,6 @@ def wait_until_applied(feed: RunningFeed, count: int = MANY) -> None:
     )
 
 
-def status(feed: RunningFeed) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(manage(feed.environment, "cdc_status", "--json").stdout)
-    return found
-
-
 def read_again(feed: RunningFeed, count: int = MANY) -> None:
     before = absorbed()
     result = rewind(feed, "--to-earliest")
@@ -75,7 +70,7 @@ def repair(feed: RunningFeed) -> None:
     code, result = reconcile(feed, "--repair")
     assert (code, result["equal"]) == (0, True)
     feed.wait_until_equal()
-    found = status(feed)
+    found = feed.status()
     assert found["columns"] == []
     assert found["healthy"], found["verdict"]
 
@@ -89,7 +84,7 @@ def test_old_events_take_the_defaults_of_added_columns(feed: RunningFeed) -> Non
     feed.wait_until_equal()
     assert not DeadLetter.objects.exists()
     assert feed.consumer.alive()
-    assert status(feed)["columns"] == []
+    assert feed.status()["columns"] == []
 
 
 def test_a_column_without_a_known_default_is_reported_as_lacking(feed: RunningFeed) -> None:
@@ -97,7 +92,7 @@ def test_a_column_without_a_known_default_is_reported_as_lacking(feed: RunningFe
     wait_until_applied(feed)
     read_again(feed)
 
-    found = status(feed)
+    found = feed.status()
     assert found["columns"] == [
         {"table": "stories_story", "lacking": ["title"], "left_over": [], "in_time": True}
     ]
@@ -107,7 +102,7 @@ def test_a_column_without_a_known_default_is_reported_as_lacking(feed: RunningFe
     )
     code, result = reconcile(feed)
     assert (code, result["different"]) == (1, MANY * len(COLLECTIONS))
-    assert status(feed)["columns"], "nothing was repaired"
+    assert feed.status()["columns"], "nothing was repaired"
     repair(feed)
     assert not DeadLetter.objects.exists()
 
@@ -120,7 +115,7 @@ def test_a_renamed_column_never_takes_its_default(feed: RunningFeed) -> None:
     wait_until_applied(feed)
     read_again(feed)
 
-    assert status(feed)["columns"][0]["lacking"] == ["diggs"]
+    assert feed.status()["columns"][0]["lacking"] == ["diggs"]
     assert not any(
         replica(feed)[name].count_documents({"votes": {"$exists": True}}) for name in COLLECTIONS
     )
@@ -136,7 +131,7 @@ def test_the_value_of_a_removed_column_is_ignored_and_then_removed(feed: Running
     feed.wait_until_equal()
     read_again(feed)
     assert not DeadLetter.objects.exists()
-    assert status(feed)["healthy"]
+    assert feed.status()["healthy"]
 
     # Record that the model had the column when the documents were written.
     found = replica(feed)
@@ -145,7 +140,7 @@ def test_the_value_of_a_removed_column_is_ignored_and_then_removed(feed: Running
         {"_id": "stories_story"}, {"$push": {"columns": {"name": "language", "null": False}}}
     )
     found[COLLECTIONS[1]].update_one({}, {"$set": {"language": "en"}})
-    assert status(feed)["verdict"].startswith(
+    assert feed.status()["verdict"].startswith(
         "Out of sync: documents of stories_story still have the column language."
     )
     repair(feed)
@@ -159,7 +154,7 @@ def test_null_from_a_formerly_nullable_column_is_no_dead_letter(feed: RunningFee
     wait_until_applied(feed)
     read_again(feed)
 
-    assert status(feed)["columns"][0]["lacking"] == ["title"]
+    assert feed.status()["columns"][0]["lacking"] == ["title"]
     assert replica(feed)[COLLECTIONS[0]].count_documents({"diggs": 0}) == MANY
     repair(feed)
     assert not DeadLetter.objects.exists()

@@ -13,7 +13,7 @@ from tests.acceptance.conftest import environment
 from tests.faults.conftest import isolated_settings
 from tests.faults.databases import isolated_database
 from tests.faults.schedule.kafka import Broker, Node
-from tests.support.processes import Daemon
+from tests.support.processes import REMOVED, Daemon
 from tests.support.servers import launched
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
@@ -99,4 +99,4 @@ def _removed(consumer: Daemon) -> bool:
 
     If the coordinator of the group fails, Kafka may forget the membership of a consumer.
     """
-    return not consumer.alive() and "Kafka removed this consumer" in consumer.log
+    return not consumer.alive() and REMOVED in consumer.log

@@ -23,6 +23,7 @@ from tests.faults.topic import out_of_order, read_topic
 from tests.faults.traffic import Traffic, create_outbox_log, logged
 from tests.faults.watcher import Watcher
 from tests.support.databases import DATABASES
+from tests.support.processes import REMOVED
 
 # SQLite has no server that could fail.
 pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.row_locks]
@@ -36,7 +37,6 @@ STOP_SECONDS = 5.0 if OUTAGE_SECONDS > ORDINARY_SECONDS else 15.0
 """The promise is 5 s. On a busy machine a stop takes longer, but less than a client's timeout."""
 _MAX_GROWTH_MEGABYTES = 80
 """The limit on a daemon's growth: twice the largest prefetch of a consumer, and a reserve."""
-_REMOVED = "Kafka removed this consumer from its group"
 _SIGTERM_BIT = 1 << (signal.SIGTERM - 1)
 NAMES = ("kafka", "mongod", "database")
 
@@ -130,7 +130,7 @@ class Before:
             member.name
             for member, pid, end in self.members
             # A consumer that gets no CPU time for 6 s is removed from the group.
-            if member.daemon.pid != pid and _REMOVED not in member.daemon.log[end:]
+            if member.daemon.pid != pid and REMOVED not in member.daemon.log[end:]
         ]
 
 

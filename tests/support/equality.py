@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,8 +33,17 @@ def replica_content(uri: str, database: str) -> list[dict[int, dict[str, Any]]]:
         ]
 
 
-def wait_until_equal(uri: str, database: str, seconds: float = 90.0) -> None:
-    """Wait until the table and all collections are equal. On a timeout, show the difference."""
+def wait_until_equal(
+    uri: str,
+    database: str,
+    seconds: float = 90.0,
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> None:
+    """Wait until the table and all collections are equal. On a timeout, show the difference.
+
+    `meanwhile` is called again and again.
+    """
     deadline = time.monotonic() + seconds
     while True:
         wanted = table_content()
@@ -43,6 +53,7 @@ def wait_until_equal(uri: str, database: str, seconds: float = 90.0) -> None:
         if time.monotonic() > deadline:
             for content in found:
                 assert content == wanted
+        meanwhile()
         time.sleep(0.1)
 
 

@@ -12,6 +12,8 @@ from typing import IO
 from tests.support.paths import ROOT
 
 MANAGE = ("manage.py",)
+REMOVED = "Kafka removed this consumer from its group"
+"""The last error of a consumer that got no CPU time for 6 s, for example."""
 
 
 class Daemon:
@@ -47,6 +49,11 @@ class Daemon:
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
 
+    @property
+    def current_log(self) -> str:
+        """What the current process has logged."""
+        return self.log[self._log_start :]
+
     def start(self) -> None:
         self._log_start = len(self.log)
         with self._log.open("ab") as output:
@@ -55,7 +62,7 @@ class Daemon:
     def wait_for(self, event: str, seconds: float = 90.0) -> None:
         """Wait until the current process has logged `event`."""
         deadline = time.monotonic() + seconds
-        while event not in self.log[self._log_start :]:
+        while event not in self.current_log:
             assert self.alive(), self.log
             assert time.monotonic() < deadline, self.log
             time.sleep(0.02)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from cdc.models import Job, JobState, OutboxRecord
 from stories.models import Story
 from tests.acceptance.test_dead_letters import poison, publish
-from tests.acceptance.test_gaps import bounds, delete_records, status
+from tests.acceptance.test_gaps import bounds, delete_records
 from tests.acceptance.test_reconcile import reconcile
 from tests.acceptance.verdict.processes import another, without_consumer
 from tests.acceptance.verdict.product import Product
@@ -126,9 +126,7 @@ def slow_search(product: Product) -> Iterator[None]:
 
 def losses(product: Product) -> list[int]:
     """Return the partitions whose lost records no consumer has noticed yet."""
-    lags = status(product)["lags"]
-    assert lags is not None
-    return [each["partition"] for each in lags if each["lost"]]
+    return [each["partition"] for each in product.status()["lags"] if each["lost"]]
 
 
 def repair(product: Product) -> None:

@@ -83,6 +83,7 @@ class Product(RunningFeed):
         deadline = time.monotonic() + seconds
         while found := self.views.disagreements(row, before):
             assert time.monotonic() < deadline, "\n".join([str(row), *found])
+            self.tend()
             time.sleep(_POLL_SECONDS)
 
 

@@ -134,7 +134,7 @@ def check_pages(world: World, name: str) -> None:
             lambda: names(world.site.shown("/operations/", world.cookie)[1], name),
             "the Pipeline page names the refused login",
         )
-    assert names(world.site.status(), name)
+    wait_until(lambda: names(world.site.status(), name), "`cdc_status` names the refused login")
 
 
 def check_attempts(world: World, name: str, ends: dict[str, int], seconds: float) -> None:

@@ -136,6 +136,15 @@ def feed_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
     )
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a slow broker a minute for each answer."""
+    monkeypatch.setattr("cdc.kafka.certificate._SECONDS", 60.0)
+    monkeypatch.setattr("cdc.kafka.tail._SECONDS", 60.0)
+    for name in ("refusals", "topics", "cluster", "last_published"):
+        monkeypatch.setattr(f"cdc.kafka.{name}.REQUEST_SECONDS", 60.0)
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Store SQLite's test database in a file.

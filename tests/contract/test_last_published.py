@@ -10,7 +10,6 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.last_published import LastPublished
 from cdc.kafka.publisher import KafkaPublisher
-from cdc.kafka.topics import Topics
 from cdc.outbox.continuity import Witness
 from cdc.outbox.relay import Publisher
 from cdc.testing.tail import MemoryLastPublished
@@ -20,6 +19,7 @@ from cdc.wire.published import LAST_RECORDS, Published
 from cdc.wire.records import Outgoing
 from tests.support.builders import change, outgoing
 from tests.support.feed_settings import without_servers
+from tests.support.topics import create_topic
 
 PARTITIONS = 5
 SECONDS = 60.0
@@ -44,11 +44,12 @@ def topic(request: pytest.FixtureRequest) -> Iterator[Topic]:
         broker = MemoryBroker(partition_count=PARTITIONS)
         yield Topic("story-events", broker, MemoryLastPublished(broker))
         return
+    request.getfixturevalue("patience")
     yield from kafka_topic(request.getfixturevalue("feed_settings"))
 
 
 def kafka_topic(settings: CdcSettings) -> Iterator[Topic]:
-    Topics(settings).ensure(settings.topic)
+    create_topic(settings)
     publisher = KafkaPublisher(settings)
     witness = LastPublished(settings, [settings.topic, f"{settings.topic}-missing"])
     yield Topic(settings.topic, publisher, witness)

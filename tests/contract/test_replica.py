@@ -9,7 +9,7 @@ import pytest
 from cdc.conf import CdcSettings
 from cdc.consumer.interfaces import Replica
 from cdc.errors import Fenced, Rejected
-from cdc.mongo.client import connect, database
+from cdc.mongo.client import database
 from cdc.mongo.plan import Conflict, Delivered, Document, StoredPosition
 from cdc.mongo.positions import Positions
 from cdc.mongo.replica import MongoReplica
@@ -18,6 +18,7 @@ from cdc.testing.twins import MemoryReplica, MemoryStore
 from cdc.wire.event import ChangeEvent, Version
 from cdc.wire.records import TopicPartition
 from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, TABLE, change, delivered
+from tests.support.mongodb import connected
 
 OTHER = TopicPartition("story-events", 1)
 
@@ -60,7 +61,7 @@ class Memory:
 class Mongo:
     def __init__(self, settings: CdcSettings) -> None:
         self.settings = settings
-        self.client = connect(settings)
+        self.client = connected(settings)
         self.database = database(self.client, settings)
         self.replica("setup").prepare()
 

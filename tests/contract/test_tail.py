@@ -11,13 +11,13 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.tail import KafkaTail
-from cdc.kafka.topics import Topics
 from cdc.outbox.relay import Publisher
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.moments import milliseconds
 from cdc.wire.records import Outgoing, Record
 from cdc.wire.topic import Tail
+from tests.support.topics import create_topic
 
 SECONDS = 90.0
 TIME = 1_764_000_000_000
@@ -58,25 +58,12 @@ def parts(request: pytest.FixtureRequest) -> Iterator[Parts]:
         yield Parts(MemoryTail(broker=broker, topic="a"), broker, "a")
         return
     settings: CdcSettings = request.getfixturevalue("feed_settings")
-    Topics(settings).ensure(settings.topic)
+    request.getfixturevalue("patience")
+    create_topic(settings)
     tail, publisher = KafkaTail(settings), KafkaPublisher(settings)
-    wait_for_leaders(tail)
     yield Parts(tail, publisher, settings.topic)
     tail.close()
     publisher.close()
-
-
-def wait_for_leaders(tail: Tail) -> None:
-    """Wait until a new topic has leaders, so that it can be read."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        try:
-            tail.bounds()
-        except Retryable:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        else:
-            return
 
 
 def test_it_reads_from_an_offset_and_reports_the_end(parts: Parts) -> None:

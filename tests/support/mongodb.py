@@ -9,8 +9,11 @@ from urllib.parse import quote
 from pymongo import MongoClient, monitoring
 from pymongo.errors import OperationFailure
 
+from cdc.conf import CdcSettings
+from cdc.mongo.client import connect, server_state
 from project.stack.mongod import ANSWER_MS, Client, Mongod
 from project.stack.ports import free_port
+from tests.support.commands import retried
 from tests.support.tls import MISNAMED, certificate
 
 _UNAUTHORIZED = 13
@@ -132,6 +135,16 @@ class SecuredMongod(LockedMongod):
 def trusting(authority: str) -> str:
     """Return the options of a URI with which a client trusts the authority."""
     return f"tls=true&tlsCAFile={quote(certificate(authority), safe='')}"
+
+
+def connected(settings: CdcSettings) -> Client:
+    """Return a client of the pipeline that has found its server.
+
+    Its first command would wait for only a second until the server is found.
+    """
+    client = connect(settings)
+    retried(lambda: server_state(client))
+    return client
 
 
 @contextmanager

@@ -18,14 +18,14 @@ from django.test import Client
 from cdc.conf import CdcSettings
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.tail import KafkaTail
-from cdc.kafka.topics import Topics
 from cdc.wire.records import Outgoing
 from project.stack.ports import free_port
 from project.up import listener
 from tests.cdc.feed.frames import Frames
-from tests.contract.test_tail import wait_for_leaders
 from tests.support.builders import change, outgoing
+from tests.support.commands import retried
 from tests.support.paths import ROOT
+from tests.support.topics import create_topic
 from users.models import User
 
 SECONDS = 90.0
@@ -102,9 +102,8 @@ class Topic:
 
     def __init__(self, settings: CdcSettings) -> None:
         self.name = settings.topic
-        Topics(settings).ensure(settings.topic)
+        create_topic(settings)
         self.tail = KafkaTail(settings)
-        wait_for_leaders(self.tail)
         self.publisher = KafkaPublisher(settings)
         self.made = 0
 
@@ -120,7 +119,7 @@ class Topic:
 
     @property
     def everything(self) -> set[tuple[int, int]]:
-        ends = self.tail.bounds().end
+        ends = retried(self.tail.bounds).end
         return {(number, offset) for number, end in enumerate(ends) for offset in range(end)}
 
     def close(self) -> None:

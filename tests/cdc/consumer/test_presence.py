@@ -14,10 +14,10 @@ import pytest
 from cdc.conf import CdcSettings
 from cdc.consumer.presence import SILENT_SECONDS, Presence, ended, this_process
 from cdc.errors import Misconfigured
-from cdc.mongo.client import connect
 from cdc.mongo.instances import Instances, Process
 from cdc.runtime.clock import SystemClock
 from cdc.testing.twins import FakeClock
+from tests.support.mongodb import connected
 
 US = this_process()
 
@@ -38,10 +38,17 @@ class ImpatientClock(SystemClock):
 
 @pytest.fixture
 def instances(feed_settings: CdcSettings) -> Iterator[Instances]:
-    client = connect(feed_settings)
+    client = connected(feed_settings)
     yield Instances(client, feed_settings, "one")
     client.drop_database(feed_settings.mongodb_database)
     client.close()
+
+
+@pytest.fixture
+def long_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a process wait for another's next heartbeat, even if that is late."""
+    monkeypatch.setattr("cdc.consumer.presence.SILENT_SECONDS", 60.0)
+    monkeypatch.setattr("cdc.consumer.presence._TWIN_SECONDS", 60.0)
 
 
 def presence(instances: Instances, clock: SystemClock | None = None, **other: object) -> Presence:
@@ -96,6 +103,7 @@ def test_the_first_process_takes_the_name_at_once(instances: Instances) -> None:
 
 
 @pytest.mark.services
+@pytest.mark.usefixtures("long_silence")
 def test_the_younger_of_two_gives_way(instances: Instances) -> None:
     older, younger = presence(instances), presence(instances, host="a-third")
     older.claim()
@@ -129,8 +137,8 @@ def test_a_process_that_fell_silent_elsewhere_is_replaced_after_a_moment(
     instances: Instances,
 ) -> None:
     silent, second = presence(instances), presence(instances, host="a-third")
-    silent.claim()
     began = time.monotonic()
+    silent.claim()
 
     second.claim()
 
@@ -180,6 +188,7 @@ def test_an_unexpected_error_does_not_silence_a_living_process(
 
 
 @pytest.mark.services
+@pytest.mark.usefixtures("long_silence")
 def test_two_containers_with_the_network_of_their_host_do_not_replace_each_other(
     instances: Instances,
 ) -> None:

@@ -292,6 +292,7 @@ def test_a_refused_login_is_not_an_outage(
         refuse([check])
 
 
+@pytest.mark.usefixtures("patience")
 def test_encryption_on_a_plain_port_is_named(
     restricted: tuple[CdcSettings, RestrictedKafka],
 ) -> None:
@@ -301,6 +302,7 @@ def test_encryption_on_a_plain_port_is_named(
         list(check_kafka(replace(settings, kafka_config=config)))
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(
     ("server", "authority", "host", "reason"),
     [

@@ -34,7 +34,8 @@ def problems(settings: CdcSettings) -> dict[str, Check]:
 
 def prepare(settings: CdcSettings) -> None:
     with connect(settings) as client:
-        MongoReplica(client, settings, routes(), "a", clock=SystemClock()).prepare()
+        replica = MongoReplica(client, settings, routes(), "a", clock=SystemClock())
+        retried(replica.prepare)
 
 
 def test_an_empty_and_a_prepared_database_pass(feed_settings: CdcSettings) -> None:

@@ -17,7 +17,6 @@ from cdc.feed.position import FeedPosition
 from cdc.feed.topic_pages import TopicPage, TopicPages
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.tail import KafkaTail
-from cdc.kafka.topics import Topics
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire import windows
@@ -27,6 +26,7 @@ from tests.cdc.feed.test_topic_pages import keys, walk
 from tests.support.builders import outgoing
 from tests.support.commands import retried
 from tests.support.static_files import plain_static_files
+from tests.support.topics import create_topic
 from users.models import User, UserType
 
 ALL = Filter()
@@ -150,7 +150,7 @@ def test_a_silent_broker_is_not_called_slow(monkeypatch: pytest.MonkeyPatch) -> 
 def kafka(feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[CdcSettings]:
     """A topic whose last records are large."""
     settings = replace(feed_settings, partitions=5)
-    Topics(settings).ensure(settings.topic)
+    create_topic(settings)
     publisher = KafkaPublisher(settings)
     for first in range(1, 301, 20):
         sent = [large(number, 800_000, settings.topic) for number in range(first, first + 20)]

@@ -28,7 +28,11 @@ def test_a_silent_broker_does_not_speak_tls_nor_close_connections(
     assert speaks_tls(address(server)) is None
 
 
-def test_a_broker_that_closes_connections_does_not_speak_tls(server: socket.socket) -> None:
+def test_a_broker_that_closes_connections_does_not_speak_tls(
+    server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificate, "_SECONDS", 60.0)
+
     def close_all() -> None:
         for _ in range(2):
             server.accept()[0].close()

@@ -13,9 +13,9 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.tail import KafkaTail
-from cdc.kafka.topics import Topics
-from tests.support.commands import retried, wait_until
+from tests.support.commands import wait_until
 from tests.support.kafka import OwnKafka, running
+from tests.support.topics import create_topic
 
 if TYPE_CHECKING:
     from cdc.wire.records import Record, TopicPartition
@@ -29,7 +29,7 @@ def damaged(feed_settings: CdcSettings, tmp_path: Path) -> Iterator[CdcSettings]
     """Yield the settings of a broker whose partition 0 has a damaged record at offset 1."""
     with running(OwnKafka(tmp_path / "kafka")) as broker:
         settings = replace(feed_settings, bootstrap_servers=broker.address)
-        retried(lambda: Topics(settings).ensure(settings.topic))
+        create_topic(settings)
         producer = Producer({"bootstrap.servers": broker.address})
         for partition, value in ((0, b"first"), (0, TITLE), (0, b"last"), (1, b"other")):
             producer.produce(settings.topic, value, b"x", partition=partition)

@@ -9,18 +9,18 @@ from cdc.conf import CdcSettings
 from cdc.kafka.last_published import LastPublished
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.tail import KafkaTail
-from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.wire.records import Record, TopicPartition
 from tests.support.builders import change, outgoing
 from tests.support.commands import retried, wait_until
+from tests.support.topics import create_topic
 
 pytestmark = pytest.mark.services
 
 
 @pytest.fixture
 def source(feed_settings: CdcSettings) -> TopicPartition:
-    Topics(feed_settings).ensure(feed_settings.topic)
+    create_topic(feed_settings)
     return TopicPartition(feed_settings.topic, 0)
 
 
@@ -79,11 +79,11 @@ def test_records_after_an_open_transaction_are_read(
     assert [each.offset for each in read(feed_settings, source, 2)] == [0, 1]
     with closing(Watermarks(feed_settings)) as watermarks:
         assert retried(lambda: watermarks.of(source)) == (0, 2)
-        assert watermarks.timestamp_ms(source, 1) is not None
+        assert retried(lambda: watermarks.timestamp_ms(source, 1)) is not None
     with closing(KafkaTail(feed_settings)) as tail:
-        assert tail.bounds().end[0] == 2
+        assert retried(tail.bounds).end[0] == 2
     with closing(LastPublished(feed_settings, [source.topic])) as last:
-        assert len(last(lambda: True)) == 1
+        assert len(retried(lambda: last(lambda: True))) == 1
     foreign.abort_transaction(60)
 
 

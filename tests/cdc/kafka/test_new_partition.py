@@ -11,7 +11,7 @@ from confluent_kafka.cimpl import NewPartitions
 
 from cdc.conf import CdcSettings
 from cdc.kafka.source import KafkaSource
-from cdc.kafka.topics import Topics
+from tests.support.topics import create_topic
 
 pytestmark = pytest.mark.services
 SECONDS = 60.0
@@ -52,7 +52,7 @@ def kill_consumers(settings: CdcSettings, names: list[str]) -> None:
 
 def test_it_is_assigned(feed_settings: CdcSettings) -> None:
     settings = replace(feed_settings, group=f"{feed_settings.group}-new")
-    Topics(settings).ensure(settings.topic)
+    create_topic(settings)
     names = ["one", "two", "three"]
     kill_consumers(settings, names)
     client = AdminClient({"bootstrap.servers": settings.bootstrap_servers})

@@ -8,9 +8,9 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka import retention
 from cdc.kafka.retention import Retention
-from cdc.kafka.topics import Topics
-from tests.support.commands import retried, wait_until
+from tests.support.commands import wait_until
 from tests.support.feed_settings import without_servers
+from tests.support.topics import create_topic
 
 pytestmark = pytest.mark.services
 
@@ -26,10 +26,11 @@ def keep(settings: CdcSettings, milliseconds: int) -> None:
         future.result(60)
 
 
+@pytest.mark.usefixtures("patience")
 def test_the_configuration_is_read_at_intervals(
     feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    retried(lambda: Topics(feed_settings).ensure(feed_settings.topic))
+    create_topic(feed_settings)
     keep(feed_settings, 5_000)
     other, found = Retention(feed_settings), Retention(feed_settings)
     monkeypatch.setattr(retention, "_FRESH_SECONDS", 0.0)

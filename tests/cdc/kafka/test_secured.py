@@ -117,6 +117,7 @@ def logged(settings: CdcSettings, caplog: pytest.LogCaptureFixture) -> str:
     return sentences[0] if sentences else ""
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_setting_is_named_with_its_broker(
     secured: SecuredKafka, case: str, caplog: pytest.LogCaptureFixture

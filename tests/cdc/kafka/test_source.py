@@ -12,8 +12,8 @@ from cdc.conf import CdcSettings
 from cdc.errors import Fatal
 from cdc.kafka.groups import Groups
 from cdc.kafka.source import KafkaSource
-from cdc.kafka.topics import Topics
-from tests.support.commands import wait_until
+from tests.support.commands import retried, wait_until
+from tests.support.topics import create_topic
 
 pytestmark = pytest.mark.services
 
@@ -41,7 +41,7 @@ class Group:
 
 @pytest.fixture
 def group(feed_settings: CdcSettings) -> Group:
-    Topics(feed_settings).ensure(feed_settings.topic)
+    create_topic(feed_settings)
     return Group(feed_settings)
 
 
@@ -73,16 +73,18 @@ def test_a_replaced_source_raises_the_reason_even_when_it_is_closed(group: Group
 
 @pytest.mark.parametrize("was_started", [False, True])
 def test_a_source_whose_partitions_wait_leaves_its_group(
-    group: Group, *, was_started: bool
+    group: Group, monkeypatch: pytest.MonkeyPatch, *, was_started: bool
 ) -> None:
     """This happens if a consumer is stopped before it has started, or while it is paused."""
+    monkeypatch.setattr("cdc.kafka.source._LEAVE_SECONDS", 60.0)
     source = group.join("only")
     group.poll_until(lambda: len(source.waiting()) == 5)
     if was_started:
         source.start(min(source.waiting()), None)
         source.release()
     source.close()
-    assert Groups(group.settings).members(group.settings.group) == 0
+    groups = Groups(group.settings)
+    assert retried(lambda: groups.members(group.settings.group)) == 0
 
 
 def test_a_closed_source_has_committed_its_offsets(group: Group) -> None:

@@ -8,9 +8,9 @@ from opentelemetry.trace import StatusCode
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.publisher import KafkaPublisher
-from cdc.kafka.topics import Topics
 from cdc.wire.records import Outgoing
 from tests.support.commands import retried
+from tests.support.topics import create_topic
 from tests.support.traces import SAMPLED, UNSAMPLED, attributes, recorded
 
 pytestmark = pytest.mark.services
@@ -28,7 +28,7 @@ def message(settings: CdcSettings, traceparent: str = "", value: bytes | None = 
 
 
 def test_only_sampled_messages_have_spans(feed_settings: CdcSettings) -> None:
-    retried(lambda: Topics(feed_settings).ensure(feed_settings.topic))
+    create_topic(feed_settings)
     publisher = KafkaPublisher(feed_settings)
     records = [
         message(feed_settings),

@@ -7,16 +7,17 @@ from confluent_kafka import KafkaError
 
 from cdc.conf import CdcSettings
 from cdc.kafka.tail import KafkaTail
-from cdc.kafka.topics import Topics
 from tests.support.commands import retried
 from tests.support.stale_client import StaleClient
+from tests.support.topics import create_topic
 
 
 @pytest.mark.services
+@pytest.mark.usefixtures("patience")
 def test_offsets_are_asked_of_the_new_leader(
     feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Topics(feed_settings).ensure(feed_settings.topic)
+    create_topic(feed_settings)
     with closing(KafkaTail(feed_settings)) as tail:
         end = retried(tail.bounds).end
         client = StaleClient(tail._consumer, KafkaError.NOT_LEADER_FOR_PARTITION, 4)

@@ -14,7 +14,8 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.groups import Groups
 from cdc.kafka.topics import Topics
-from tests.support.commands import wait_until
+from tests.support.commands import retried, wait_until
+from tests.support.topics import create_topic
 
 pytestmark = pytest.mark.services
 
@@ -43,11 +44,11 @@ def config_of(settings: CdcSettings) -> dict[str, str | None]:
 
 
 def test_a_topic_is_created_once_and_compacted(feed_settings: CdcSettings) -> None:
-    topics = Topics(feed_settings)
-    topics.ensure(feed_settings.topic, partitions=3)
-    topics.ensure(feed_settings.topic, partitions=7)
+    create_topic(feed_settings, partitions=3)
+    create_topic(feed_settings, partitions=7)
 
-    assert topics.partitions(feed_settings.topic) == (0, 1, 2)
+    topics = Topics(feed_settings)
+    assert retried(lambda: topics.partitions(feed_settings.topic)) == (0, 1, 2)
     config = config_of(feed_settings)
     assert config["cleanup.policy"] == "compact"
     assert config["delete.retention.ms"] == str(feed_settings.delete_marker_days * 86_400_000)
@@ -55,7 +56,7 @@ def test_a_topic_is_created_once_and_compacted(feed_settings: CdcSettings) -> No
 
 def test_a_topic_takes_events_of_the_largest_size(feed_settings: CdcSettings) -> None:
     settings = replace(feed_settings, max_event_bytes=5_000_000)
-    Topics(settings).ensure(settings.topic)
+    create_topic(settings)
     assert config_of(settings)["max.message.bytes"] == "5100000"
 
 

@@ -10,12 +10,11 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka import watermarks as module
-from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks, offsets_at
 from cdc.wire.records import TopicPartition
 from tests.support.commands import retried
 from tests.support.stale_client import StaleClient
+from tests.support.topics import create_topic
 
 pytestmark = pytest.mark.services
 FIRST_MS = 1_764_000_000_000
@@ -24,18 +23,19 @@ FIRST_MS = 1_764_000_000_000
 @pytest.fixture
 def source(feed_settings: CdcSettings) -> TopicPartition:
     """Return a partition with three records, whose times are a second apart."""
-    Topics(feed_settings).ensure(feed_settings.topic)
+    create_topic(feed_settings)
     producer = Producer({"bootstrap.servers": feed_settings.bootstrap_servers})
     for number in range(3):
         producer.produce(
             feed_settings.topic, b"x", b"1", partition=2, timestamp=FIRST_MS + number * 1000
         )
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     return TopicPartition(feed_settings.topic, 2)
 
 
 @pytest.fixture
-def watermarks(feed_settings: CdcSettings) -> Iterator[Watermarks]:
+def watermarks(feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watermarks]:
+    monkeypatch.setattr("cdc.kafka.watermarks.REQUEST_SECONDS", 60.0)
     with closing(Watermarks(feed_settings)) as watermarks:
         yield watermarks
 
@@ -91,10 +91,10 @@ def test_an_offset_that_is_unknown_for_one_partition_is_an_error(
     address = {"bootstrap.servers": feed_settings.bootstrap_servers, "group.id": "any"}
     asked = [KafkaPartition(source.topic, number, FIRST_MS) for number in (source.partition, 99)]
     with closing(Consumer(address)) as client:
-        (found,) = offsets_at(client, asked[:1], 5.0)
+        (found,) = offsets_at(client, asked[:1], 60.0)
         assert found.offset == 0
         with pytest.raises(KafkaException, match="Unknown partition"):
-            offsets_at(client, asked, 5.0)
+            offsets_at(client, asked, 60.0)
 
 
 def test_an_offset_by_time_is_the_first_at_or_after_it(
@@ -124,10 +124,23 @@ def test_a_record_that_kafka_does_not_return_has_no_time(
         watermarks.timestamp_ms(source, offset)
 
 
+class Silent:
+    """A real client to which Kafka returns no records."""
+
+    def __init__(self, client: Consumer) -> None:
+        self._client = client
+
+    def poll(self, _seconds: float) -> None:
+        """Return nothing, as after a timeout."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
 def test_a_record_that_does_not_arrive_in_time_has_no_time(
     watermarks: Watermarks, source: TopicPartition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REQUEST_SECONDS", 0.0)
+    monkeypatch.setattr(watermarks, "_consumer", Silent(watermarks._consumer))
     with pytest.raises(Retryable, match="Kafka could not return a record of 'test"):
         watermarks.timestamp_ms(source, 0)
 

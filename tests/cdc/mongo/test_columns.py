@@ -8,12 +8,13 @@ import pytest
 from pymongo.database import Database
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import connect, database
+from cdc.mongo.client import database
 from cdc.mongo.columns import DocumentColumns, Unlike
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.clock import SystemClock
 from cdc.wire.columns import INTEGER, JSON, TEXT, Column
 from tests.support.builders import ROUTES, SOURCE, TABLE, change, delivered
+from tests.support.mongodb import connected
 
 pytestmark = pytest.mark.services
 
@@ -26,7 +27,7 @@ DATA = Column(name="data", attname="data", nullable=False, type=JSON)
 
 @pytest.fixture
 def db(feed_settings: CdcSettings) -> Iterator[Database[dict[str, Any]]]:
-    client = connect(feed_settings)
+    client = connected(feed_settings)
     db = database(client, feed_settings)
     for name in BOXES:
         db[name].insert_many({"_id": key, "id": key} for key in range(5))

@@ -9,11 +9,12 @@ from pymongo.collection import Collection
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.mongo.client import connect, database
+from cdc.mongo.client import database
 from cdc.mongo.history import History
 from cdc.mongo.history_document import history_document
 from cdc.mongo.plan import Document
 from tests.support.builders import SOURCE, TABLE, change, delivered
+from tests.support.mongodb import connected
 
 pytestmark = pytest.mark.services
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -21,7 +22,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 @pytest.fixture
 def stored(feed_settings: CdcSettings) -> Iterator[Collection[Document]]:
-    client = connect(feed_settings)
+    client = connected(feed_settings)
     yield database(client, feed_settings)[feed_settings.history_collection]
     client.drop_database(feed_settings.mongodb_database)
     client.close()
@@ -29,7 +30,7 @@ def stored(feed_settings: CdcSettings) -> Iterator[Collection[Document]]:
 
 @pytest.fixture
 def history(feed_settings: CdcSettings) -> History:
-    return History(connect(feed_settings), feed_settings, {TABLE: "id"})
+    return History(connected(feed_settings), feed_settings, {TABLE: "id"})
 
 
 @pytest.fixture

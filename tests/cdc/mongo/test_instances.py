@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import connect, database
+from cdc.mongo.client import database
 from cdc.mongo.instances import Instances, Process, Sighting
 from tests.support.commands import wait_until
+from tests.support.mongodb import connected
 
 pytestmark = pytest.mark.services
 
@@ -21,11 +22,11 @@ THIRD = replace(FIRST, token="c", pid=9)
 @pytest.fixture
 def settings(feed_settings: CdcSettings) -> Iterator[CdcSettings]:
     yield feed_settings
-    connect(feed_settings).drop_database(feed_settings.mongodb_database)
+    connected(feed_settings).drop_database(feed_settings.mongodb_database)
 
 
 def instances(settings: CdcSettings, name: str = "one") -> Instances:
-    return Instances(connect(settings), settings, name)
+    return Instances(connected(settings), settings, name)
 
 
 def holder(found: Instances) -> Process | None:
@@ -114,7 +115,9 @@ def test_each_group_and_each_name_has_its_own_process(settings: CdcSettings) -> 
 def test_only_the_heartbeats_of_the_holder_count(settings: CdcSettings) -> None:
     name = instances(settings)
     assert name.take(FIRST, None)
-    documents = database(connect(settings), settings)[f"{settings.positions_collection}_instances"]
+    documents = database(connected(settings), settings)[
+        f"{settings.positions_collection}_instances"
+    ]
     hour = timedelta(hours=1)
     documents.update_one({}, [{"$set": {"at": {"$subtract": ["$at", hour.seconds * 1000]}}}])
 
@@ -137,6 +140,8 @@ def test_a_name_is_removed_a_day_after_its_last_heartbeat(settings: CdcSettings)
     name.prepare()
     name.prepare()
 
-    documents = database(connect(settings), settings)[f"{settings.positions_collection}_instances"]
+    documents = database(connected(settings), settings)[
+        f"{settings.positions_collection}_instances"
+    ]
     assert documents.index_information()["at_ttl"]["key"] == [("at", 1)]
     assert documents.index_information()["at_ttl"]["expireAfterSeconds"] == 24 * 60 * 60

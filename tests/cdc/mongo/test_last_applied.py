@@ -8,16 +8,18 @@ from bson.max_key import MaxKey
 from bson.objectid import ObjectId
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import connect, database
+from cdc.mongo.client import database
 from cdc.mongo.reader import LastApplied
 from cdc.wire.event import Version
 from cdc.wire.published import Published
+from tests.support.commands import wait_until
 from tests.support.feed_settings import without_servers
+from tests.support.mongodb import connected
 
 
 @pytest.mark.services
 def test_the_history_shows_the_highest_version(feed_settings: CdcSettings) -> None:
-    history = database(connect(feed_settings), feed_settings)[feed_settings.history_collection]
+    history = database(connected(feed_settings), feed_settings)[feed_settings.history_collection]
     witness = LastApplied(feed_settings)
     assert witness(lambda: True) == []
     history.insert_many(
@@ -27,7 +29,10 @@ def test_the_history_shows_the_highest_version(feed_settings: CdcSettings) -> No
         ]
     )
 
-    assert witness(lambda: True) == [Published(version=Version(10, 20))]
+    wait_until(
+        lambda: witness(lambda: True) == [Published(version=Version(10, 20))],
+        "the highest version",
+    )
 
 
 FOREIGN_IDS: dict[str, Any] = {
@@ -49,12 +54,16 @@ FOREIGN_IDS: dict[str, Any] = {
 def test_a_document_of_another_program_hides_no_version(
     feed_settings: CdcSettings, name: str
 ) -> None:
-    history = database(connect(feed_settings), feed_settings)[feed_settings.history_collection]
+    history = database(connected(feed_settings), feed_settings)[feed_settings.history_collection]
     history.insert_one({"_id": FOREIGN_IDS[name]})
-    assert LastApplied(feed_settings)(lambda: True) == []
+    witness = LastApplied(feed_settings)
+    assert witness(lambda: True) == []
     history.insert_one({"_id": {"epoch": 10, "outbox_id": 20}})
 
-    assert LastApplied(feed_settings)(lambda: True) == [Published(version=Version(10, 20))]
+    wait_until(
+        lambda: witness(lambda: True) == [Published(version=Version(10, 20))],
+        "the version of the pipeline's document",
+    )
 
 
 def test_the_relay_does_without_mongodb() -> None:

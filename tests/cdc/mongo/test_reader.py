@@ -8,9 +8,10 @@ import pytest
 from pymongo.database import Database
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import connect, database
+from cdc.mongo.client import database
 from cdc.mongo.reader import ReplicaReader
 from cdc.wire.event import Version
+from tests.support.mongodb import connected
 
 pytestmark = pytest.mark.services
 KEYS = [None, -3, 2, 2.5, 10, "10", "a", "b"]
@@ -19,7 +20,7 @@ KEYS = [None, -3, 2, 2.5, 10, "10", "a", "b"]
 
 @pytest.fixture
 def boxes(feed_settings: CdcSettings) -> Iterator[Database[dict[str, Any]]]:
-    client = connect(feed_settings)
+    client = connected(feed_settings)
     db = database(client, feed_settings)
     db["boxes"].insert_many({"_id": key, "_epoch": 1, "_version": 7} for key in KEYS[1:])
     yield db

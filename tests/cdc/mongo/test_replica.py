@@ -22,7 +22,7 @@ from cdc.mongo.replica import MongoReplica
 from cdc.runtime.clock import SystemClock
 from cdc.wire.event import Version
 from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
-from tests.support.mongodb import COMMANDS
+from tests.support.mongodb import COMMANDS, connected
 
 pytestmark = pytest.mark.services
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.services
 class Storage:
     def __init__(self, settings: CdcSettings) -> None:
         self.settings = settings
-        self.client = connect(settings)
+        self.client = connected(settings)
         self.database = database(self.client, settings)
 
     def replica(self, owner: str = "a") -> MongoReplica:

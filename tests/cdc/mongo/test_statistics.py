@@ -8,15 +8,16 @@ import pytest
 from pymongo import MongoClient
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import connect, database
+from cdc.mongo.client import database
 from cdc.mongo.statistics import Figures, Statistics
+from tests.support.mongodb import connected
 
 pytestmark = pytest.mark.services
 
 
 @pytest.fixture
 def client(feed_settings: CdcSettings) -> Iterator[MongoClient[dict[str, Any]]]:
-    client = connect(feed_settings)
+    client = connected(feed_settings)
     yield client
     client.drop_database(feed_settings.mongodb_database)
     client.close()

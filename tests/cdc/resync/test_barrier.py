@@ -11,13 +11,16 @@ from cdc.consumer.pause import pause, resume
 from cdc.errors import Retryable, Unreachable
 from cdc.kafka.topics import Topics
 from cdc.models import OutboxRecord
-from cdc.mongo.client import connect, database, position_id
+from cdc.mongo.client import database, position_id
 from cdc.resync.barrier import Barrier
 from cdc.testing.twins import FakeClock
 from cdc.wire.records import TopicPartition
 from stories.models import Story
 from tests.cdc.resync.filled_topic import fill
+from tests.support.commands import retried
 from tests.support.feed_settings import without_servers
+from tests.support.mongodb import connected
+from tests.support.topics import create_topic
 
 pytestmark = pytest.mark.django_db(transaction=True)
 UNREACHABLE = without_servers(bootstrap_servers="127.0.0.1:1", mongodb_uri="mongodb://127.0.0.1:1/")
@@ -55,8 +58,8 @@ def test_an_outbox_that_drains_slowly_is_waited_for() -> None:
 
 @pytest.mark.services
 def test_a_position_past_the_end_of_kafka_is_not_caught_up(feed_settings: CdcSettings) -> None:
-    Topics(feed_settings).ensure(feed_settings.topic)
-    client = connect(feed_settings)
+    create_topic(feed_settings)
+    client = connected(feed_settings)
     positions = database(client, feed_settings)[feed_settings.positions_collection]
     source = TopicPartition(feed_settings.topic, 0)
     identity = position_id(feed_settings.group, source)
@@ -83,7 +86,7 @@ def test_the_consumer_must_notice_that_the_topic_was_created_again(
 ) -> None:
     """A position in the old topic may be equal to the end of the new topic."""
     fill(feed_settings, feed_settings.topic, {0: records})
-    client = connect(feed_settings)
+    client = connected(feed_settings)
     positions = database(client, feed_settings)[feed_settings.positions_collection]
     identity = position_id(feed_settings.group, TopicPartition(feed_settings.topic, 0))
     positions.insert_one({"_id": identity, "topic_id": "old", "next_offset": records})
@@ -92,7 +95,8 @@ def test_the_consumer_must_notice_that_the_topic_was_created_again(
     with pytest.raises(Retryable, match=rf"Changes queued: {waiting}\. The consumer is not"):
         barrier.wait()
 
-    topic_id = Topics(feed_settings).topic_id(feed_settings.topic)
+    topics = Topics(feed_settings)
+    topic_id = retried(lambda: topics.topic_id(feed_settings.topic))
     positions.update_one({"_id": identity}, {"$set": {"topic_id": topic_id}})
     barrier.wait()
     client.drop_database(feed_settings.mongodb_database)
@@ -105,7 +109,7 @@ class Consumer:
         self.topics = [settings.topic, f"{settings.topic}-beside"]
         fill(settings, self.topics[0], {0: 5, 1: 0}, first={0: 2})
         fill(settings, self.topics[1], {0: 3})
-        self._positions = database(connect(settings), settings)[settings.positions_collection]
+        self._positions = database(connected(settings), settings)[settings.positions_collection]
         self._settings = settings
 
     def reach(self, *offsets: int | None) -> None:
@@ -124,7 +128,7 @@ class Consumer:
 @pytest.fixture
 def consumer(feed_settings: CdcSettings) -> Iterator[Consumer]:
     yield Consumer(feed_settings)
-    connect(feed_settings).drop_database(feed_settings.mongodb_database)
+    connected(feed_settings).drop_database(feed_settings.mongodb_database)
 
 
 @pytest.mark.services

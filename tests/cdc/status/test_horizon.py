@@ -12,15 +12,17 @@ from confluent_kafka.cimpl import NewTopic
 from cdc.conf import CdcSettings
 from cdc.kafka.retention import kept_seconds
 from cdc.kafka.topics import Topics
-from cdc.mongo.client import connect, database, position_id
+from cdc.mongo.client import database, position_id
 from cdc.registry import Capture, registry
 from cdc.status.facts import PartitionLag
 from cdc.status.lags import with_horizon
 from cdc.status.reader import StatusReader
 from cdc.wire.records import TopicPartition
 from stories.models import Story
-from tests.support.commands import wait_until
+from tests.support.commands import retried, wait_until
+from tests.support.mongodb import connected
 from tests.support.status import lag
+from tests.support.topics import create_topic
 
 DAY = 86_400
 
@@ -80,21 +82,23 @@ def publish(settings: CdcSettings, days_ago: float) -> None:
 
 def horizons(settings: CdcSettings) -> dict[int, tuple[float | None, float | None]]:
     reader = StatusReader(settings, captures(settings))
+    lags: list[PartitionLag] = []
+
+    def is_complete() -> bool:
+        status = reader.read()
+        lags[:] = status.lags or ()
+        return not status.problems
+
     # A new topic may have no leaders yet.
-    wait_until(lambda: not reader.read().problems, "the leaders")
-    status = reader.read()
-    return {
-        each.partition: (each.seconds_to_loss, each.seconds_to_marker_expiry)
-        for each in status.lags or ()
-    }
+    wait_until(is_complete, "the leaders")
+    return {each.partition: (each.seconds_to_loss, each.seconds_to_marker_expiry) for each in lags}
 
 
 @pytest.mark.services
 @pytest.mark.django_db
 def test_the_time_of_a_compacted_topic(feed_settings: CdcSettings) -> None:
     settings = replace(feed_settings, partitions=2, delete_marker_days=7)
-    Topics(settings).ensure(settings.topic)
-    wait_until(lambda: len(Topics(settings).partitions(settings.topic)) == 2, "the topic")
+    create_topic(settings)
     publish(settings, days_ago=6)
 
     found = horizons(settings)
@@ -102,10 +106,11 @@ def test_the_time_of_a_compacted_topic(feed_settings: CdcSettings) -> None:
     assert list(found[0]) == pytest.approx([DAY, DAY], abs=900)
     assert found[1] == (7 * DAY, 7 * DAY), "nothing waits: all the time is left"
 
-    client = connect(settings)
+    client = connected(settings)
     positions = database(client, settings)[settings.positions_collection]
     identity = position_id(settings.group, TopicPartition(settings.topic, 0))
-    topic_id = Topics(settings).topic_id(settings.topic)
+    topics = Topics(settings)
+    topic_id = retried(lambda: topics.topic_id(settings.topic))
     positions.insert_one({"_id": identity, "topic_id": topic_id, "next_offset": 1})
     assert horizons(settings)[0] == (7 * DAY, 7 * DAY), "it has been applied"
     client.drop_database(settings.mongodb_database)

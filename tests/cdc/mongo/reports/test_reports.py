@@ -11,7 +11,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import connect, database
+from cdc.mongo.client import database
 from cdc.mongo.reports.indexes import ensure_indexes
 from cdc.mongo.reports.keys import (
     Key,
@@ -25,6 +25,7 @@ from cdc.mongo.reports.keys import (
     count_total,
 )
 from cdc.mongo.reports.reports import Period, Reports
+from tests.support.mongodb import connected
 
 pytestmark = pytest.mark.services
 MARCH = datetime(2010, 3, 1, tzinfo=UTC)
@@ -34,7 +35,7 @@ ALL = replace(PERIOD, since=None)
 
 @pytest.fixture
 def client(feed_settings: CdcSettings) -> Iterator[MongoClient[dict[str, Any]]]:
-    client = connect(feed_settings)
+    client = connected(feed_settings)
     yield client
     client.drop_database(feed_settings.mongodb_database)
     client.close()

@@ -61,10 +61,13 @@ class Writer:
     def number(self) -> int:
         return self.chance.randrange(10)
 
-    def save(self) -> None:
+    def save(self, *, force_update: bool = False) -> None:
         one = Story.objects.get(pk=self.key())
         one.title = f"title {self.number()}"
-        one.save()
+        one.save(force_update=force_update)
+
+    def save_without_insert(self) -> None:
+        self.save(force_update=True)
 
     def save_one_field(self) -> None:
         one = Story.objects.get(pk=self.key())
@@ -128,7 +131,7 @@ WRITES: list[Write] = [
 
 
 WITHOUT_INSERTS: list[Write] = [
-    Writer.save,
+    Writer.save_without_insert,
     Writer.save_one_field,
     Writer.bulk_update_of_the_filter,
     Writer.bulk_update_of_a_range,

@@ -57,7 +57,10 @@ def test_a_relay_knows_how_many_partitions_each_topic_has(
 
 
 @pytest.mark.database
-def test_published_rows_are_deleted_before_the_relay_ends() -> None:
+def test_published_rows_are_deleted_before_the_relay_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cdc.daemons.relay._DRAIN_SECONDS", 60.0)
     outbox, clock = OutboxQueue("default"), SystemClock()
     sweeper = Sweeper(outbox, clock)
     for number in range(30):

@@ -19,8 +19,9 @@ OTHER = "other"
 
 
 @pytest.fixture(autouse=True)
-def kept() -> Iterator[None]:
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Hold a connection to the other database, which is in memory and would otherwise be lost."""
+    monkeypatch.setattr(other_databases, "_WAIT_SECONDS", 60.0)
     connections[OTHER].ensure_connection()
     yield
     Epoch.objects.using(OTHER).all().delete()

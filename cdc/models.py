@@ -19,9 +19,8 @@ class Epoch(models.Model):
 
     class Meta:
         db_table = "cdc_epoch"
-        # The value has no index. With an index, an insert into the outbox could wait for the lock
-        # on the old row, then continue only downwards in the index, and find no epoch if that row
-        # was deleted.
+        # The value has no index. In an index, an insert into the outbox could wait for the lock on
+        # the old row, then continue only downwards, and find no epoch if that row was deleted.
 
     def __str__(self) -> str:
         return str(self.value)

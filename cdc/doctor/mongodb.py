@@ -92,11 +92,10 @@ def judge_rights(privileges: Sequence[Mapping[str, Any]], name: str) -> Iterator
     if "anyAction" in granted:
         return
     if lacking := sorted(_ACTIONS - granted):
-        noun = "right" if len(lacking) == 1 else "rights"
+        noun = "action" if len(lacking) == 1 else "actions"
         yield wrong(
             "mongodb.rights",
-            f"The MongoDB user does not have the {noun} {', '.join(lacking)} on the database "
-            f"{name}",
+            f"The MongoDB user lacks the {noun} {', '.join(lacking)} on the database {name}",
             "grant the role readWrite on the database",
             stops=True,
         )

@@ -239,9 +239,8 @@ class Relay:
     def _publish(self, rows: Sequence[OutboxRecord]) -> None:
         records, owners = _outgoing(rows, self._guard)
         rejected = self._publisher.publish(records, self._keep_waiting)
-        # Kafka rejects whole batches, so each rejected record is published again on its own. Kafka
-        # may have accepted later records of the same row. They are repeated too, so that the last
-        # record of the row in the topic is its last change.
+        # Kafka rejects whole batches, so each rejected record is published again on its own. Later
+        # records of its row are repeated too, so that its last record is its last change.
         repeated = set()
         for index, record in enumerate(records):
             if index in rejected:

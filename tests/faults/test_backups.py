@@ -11,10 +11,11 @@ import pytest
 from pymongo import MongoClient
 from pytest_django.plugin import DjangoDbBlocker
 
-from cdc.models import Job, JobState, OutboxRecord
+from cdc.models import Job, JobState
 from cdc.outbox import table as outbox
 from cdc.status.findings import State
 from stories.models import Story
+from tests.acceptance.conftest import wait_until_published
 from tests.acceptance.test_gaps import bounds, delete_records
 from tests.faults.backups.copies import MongoCopy, SqlDump, replace_data
 from tests.faults.backups.site import Site, other_group
@@ -85,10 +86,6 @@ def create_and_publish(site: Site, title: str) -> Story:
     site.crew.wait_until_equal()
     wait_until_published()
     return story
-
-
-def wait_until_published() -> None:
-    wait_until(lambda: not OutboxRecord.objects.exists(), "the changes are in Kafka")
 
 
 def change_and_apply(site: Site, story: Story) -> None:

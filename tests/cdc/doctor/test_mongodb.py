@@ -166,7 +166,7 @@ def test_a_user_needs_rights(locked: LockedMongod) -> None:
         assert problems(settings(uri)) == {}
         prepare(settings(uri))
     for uri, lacking in ((reader, "insert"), (other, "find")):
-        with pytest.raises(Misconfigured, match=rf"does not have the rights .*{lacking}.*: grant"):
+        with pytest.raises(Misconfigured, match=rf"lacks the actions .*{lacking}.*: grant"):
             refuse(problems(settings(uri)).values())
     assert problems(settings(writer))["mongodb.rights"].level is Level.WARNING
     prepare(settings(writer))

@@ -27,7 +27,7 @@ Documents = list[dict[str, Any]]
 
 
 @pytest.fixture
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a busy machine the time to connect and to count."""
     for name in ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS"):
         monkeypatch.setitem(_OPTIONS, name, 60_000)
@@ -35,7 +35,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def stored(patience: None, feed_settings: CdcSettings) -> Iterator[Documents]:
+def stored(patient_client: None, feed_settings: CdcSettings) -> Iterator[Documents]:
     """Store stories of a year, and one of the future; yield the stories of the year."""
     rng = random.Random(4)
     found = [story(rng, NEWEST - timedelta(hours=11 * number)) for number in range(800)]

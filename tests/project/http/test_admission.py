@@ -32,7 +32,7 @@ def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine, a request may wait long for a thread that is about to be free."""
     monkeypatch.setattr(admission, "_PATIENCE_SECONDS", SECONDS)
 

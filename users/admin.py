@@ -73,7 +73,11 @@ class LockedWhileWritten(admin.ModelAdmin[Any]):
         row = super().get_object(request, object_id, from_field)
         if row is None or not connections[router.db_for_write(self.model)].in_atomic_block:
             return row
+        self.lock_before(request, row)
         return self.get_queryset(request).select_for_update().filter(pk=row.pk).first()
+
+    def lock_before(self, request: HttpRequest, row: Any) -> None:
+        """Lock the rows that all transactions must lock before this row."""
 
 
 class WrittenBySuperusers(admin.ModelAdmin[Any]):

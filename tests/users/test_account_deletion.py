@@ -1,17 +1,21 @@
 """Accounts with many stories are deactivated at once, and deleted by a job."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.db import connections, transaction
 from django.test import Client
 
 from cdc.jobs.runner import JobRunner
 from cdc.jobs.table import Jobs
 from cdc.models import Job, JobState, OperatorAction, OutboxRecord
 from cdc.testing.twins import FakeClock
-from stories.models import Story
+from stories.models import Story, Vote
 from tests.users.conftest import logged_in, sentences
 from users.deletion import accounts, admin
 from users.deletion.accounts import DELETION_JOB, Reference
@@ -39,6 +43,11 @@ def submit(account: User, number: int) -> None:
 
 def delete(client: Client, account: User) -> Any:
     return client.post(f"{LIST}{account.pk}/delete/", {"post": "yes"}, follow=True)
+
+
+def delete_selected(client: Client, account: User) -> Any:
+    data = {"action": "delete_selected", "_selected_action": [account.pk], "post": "yes"}
+    return client.post(LIST, data, follow=True)
 
 
 def run(owner: str = "one", stopping: Callable[[], bool] = lambda: False) -> Job:
@@ -151,6 +160,50 @@ def test_the_action_deletes_some_accounts_and_queues_the_others(as_boss: Client,
     assert sentences(page)[0].startswith("3 accounts were deleted. 1 account was deactivated")
     assert run().state == JobState.DONE
     assert list(User.objects.values_list("email", flat=True)) == ["boss@people.example"]
+
+
+def dig(story: Story, user: User) -> None:
+    Vote.objects.create(story=story, user=user)
+
+
+def withdraw(story: Story, _: User) -> None:
+    story.delete()
+
+
+@pytest.mark.row_locks
+@pytest.mark.parametrize("write", [dig, withdraw])
+@pytest.mark.parametrize("how", [delete, delete_selected])
+def test_a_write_that_has_locked_a_story_does_not_deadlock(
+    as_boss: Client,
+    ann: User,
+    how: Callable[[Client, User], Any],
+    write: Callable[[Story, User], None],
+) -> None:
+    submit(ann, 1)
+    story = Story.objects.get()
+    if write is withdraw:
+        dig(story, ann)
+    locked = Event()
+
+    def lock_and_write() -> None:
+        try:
+            with transaction.atomic():
+                Story.objects.select_for_update().get(pk=story.pk)
+                locked.set()
+                sleep(1)  # Meanwhile, the deletion locks what it can lock.
+                write(story, ann)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(lock_and_write)
+        assert locked.wait(60)
+        answer = how(as_boss, ann)
+        writing.result()
+
+    assert "deleted" in sentences(answer)[0]
+    assert not User.objects.filter(pk=ann.pk).exists()
+    assert not Vote.objects.exists()
 
 
 def test_the_job_is_shown_and_cancelled_on_its_page(as_boss: Client, ann: User) -> None:

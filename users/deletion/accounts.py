@@ -47,15 +47,34 @@ def delete_accounts(accounts: Iterable[User]) -> Deletion:
     The others are deactivated at once: their sessions end, and their e-mail addresses stay
     reserved. Call this function in a transaction.
     """
-    deleted, left, later = 0, MOST_AT_ONCE, []
+    few: list[User] = []
+    left, later = MOST_AT_ONCE, []
     for account in accounts:
         rows = count_rows(account.pk, at_most=left)
         if rows > left:
             later.append(account.pk)
             continue
+        few.append(account)
+        left -= max(rows, 1)
+    lock_changed_rows(*[account.pk for account in few])
+    for account in few:
         account.delete()
-        deleted, left = deleted + 1, left - max(rows, 1)
-    return Deletion(deleted=deleted, queued=len(later), job=_queue(later) if later else None)
+    return Deletion(deleted=len(few), queued=len(later), job=_queue(later) if later else None)
+
+
+def lock_changed_rows(*keys: int) -> None:
+    """Lock the rows that lose their reference to an account. Call this before accounts are locked.
+
+    A vote, and the deletion of a story, lock the story before they lock the account or its votes.
+    If the deletion of the account used the opposite order, they would deadlock.
+    """
+    for reference in references():
+        if not reference.deletes:
+            rows = reference.field.model._base_manager.select_for_update()  # noqa: SLF001
+            found = reference.rows(*keys).values_list("pk", flat=True)
+            for key in found[: MOST_AT_ONCE + 1]:
+                # By the primary key only: a search by the reference would first lock its index.
+                rows.filter(pk=key).values_list("pk").first()
 
 
 def count_rows(key: int, *, at_most: int) -> int:
@@ -156,6 +175,7 @@ def _delete(key: int) -> bool:
     """Delete an account; return False if it is active. Raise Refused if a row protects it."""
     try:
         with transaction.atomic():
+            lock_changed_rows(key)
             account = _inactive(key).select_for_update().first()
             if account is not None:
                 account.delete()

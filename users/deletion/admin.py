@@ -7,7 +7,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from cdc.pages import JobMessages
-from users.deletion.accounts import MOST_AT_ONCE, count_rows, delete_accounts, references
+from users.deletion.accounts import (
+    MOST_AT_ONCE,
+    count_rows,
+    delete_accounts,
+    lock_changed_rows,
+    references,
+)
 from users.models import User
 
 _LISTED = 20
@@ -19,6 +25,12 @@ _EXPLANATION = (
 
 class DeletesInJob(JobMessages):
     """A `ModelAdmin` that deletes up to 100 rows in the request, and more in a job."""
+
+    def lock_before(self, request: HttpRequest, row: User) -> None:
+        """If the account is to be deleted, lock the rows that its deletion changes."""
+        match = request.resolver_match
+        if match is not None and str(match.url_name).endswith("_delete"):
+            lock_changed_rows(row.pk)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         self._delete(request, [obj])

@@ -2,10 +2,11 @@
 
 import random
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
-from django.db import router, transaction
+from django.db import IntegrityError, router, transaction
 from django.db.models import Max, QuerySet
 
 from stories.actions.reasons import COMMON_REASONS
@@ -18,6 +19,7 @@ MIN_COUNT, MAX_COUNT = 1_000, 2_000
 """Demo traffic keeps the number of demo stories without an account in this range."""
 _PREFIX = "demo-"
 _BATCH = 300
+_ATTEMPTS = 5
 _OF_ONE_PERSON = 12
 
 _SUBJECTS = {
@@ -228,14 +230,26 @@ def fill(now: datetime) -> int:
     count = without_account().count()
     if count >= MIN_COUNT:
         return 0
-    first = next_number()
-    dates = moments(INITIAL_COUNT - count, now)
-    made = (demo_story(first + step, now, date) for step, date in enumerate(dates))
+    dates = iter(moments(INITIAL_COUNT - count, now))
     # A batch is one transaction, so that the relay can publish in between.
-    while batch := list(islice(made, _BATCH)):
-        with transaction.atomic(using=router.db_for_write(Story)):
-            Story.objects.bulk_create(batch)
-    return len(dates)
+    while batch := list(islice(dates, _BATCH)):
+        _create(batch, now)
+    return INITIAL_COUNT - count
+
+
+def _create(dates: Sequence[datetime], now: datetime) -> None:
+    """Create stories with the next free numbers, in one transaction."""
+    for attempts_left in reversed(range(_ATTEMPTS)):
+        first = next_number()
+        stories = [demo_story(first + step, now, date) for step, date in enumerate(dates)]
+        try:
+            with transaction.atomic(using=router.db_for_write(Story)):
+                Story.objects.bulk_create(stories)
+        except IntegrityError:  # `demo_traffic` has just taken one of the numbers.
+            if not attempts_left:
+                raise
+        else:
+            return
 
 
 def give_reasons() -> None:

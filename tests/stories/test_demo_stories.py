@@ -83,6 +83,19 @@ class TestFill:
         assert fill(NOW) == 99
         assert (demo_stories().count(), next_number()) == (200, 300)
 
+    def test_a_number_that_another_process_has_just_taken_is_left_out(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("stories.demo_stories.INITIAL_COUNT", 200)
+        monkeypatch.setattr("stories.demo_stories.MIN_COUNT", 150)
+        demo_story(1, NOW, NOW).save()
+        outdated = iter([1])
+        monkeypatch.setattr(
+            "stories.demo_stories.next_number", lambda: next(outdated, None) or next_number()
+        )
+        assert fill(NOW) == 199
+        assert (demo_stories().count(), next_number()) == (200, 201)
+
     def test_other_stories_are_not_demo_stories(self) -> None:
         address = "https://a.example/"
         for source_id in (None, "demo", "demo-", "demography", "1234567"):

@@ -1,7 +1,7 @@
 """The source code as data: the modules, their imports and their functions."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from tests.support.paths import ROOT
@@ -28,16 +28,21 @@ def name_of(path: Path) -> str:
 TREES = {name_of(path): ast.parse(path.read_text()) for path in sources()}
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
+def imports_of(trees: Mapping[str, ast.Module]) -> dict[str, set[str]]:
+    """Map each module to all modules that it imports. `trees` has the modules by name."""
+    return {name: set(_imported(tree, trees)) for name, tree in trees.items()}
+
+
+def _imported(tree: ast.AST, modules: Container[str]) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            yield from [name if name in TREES else node.module for name in names]
+            yield from [name if name in modules else node.module for name in names]
 
 
-IMPORTS = {name: set(_imported(tree)) for name, tree in TREES.items()}
+IMPORTS = imports_of(TREES)
 """Maps each module to all modules that it imports, including modules of this project."""
 
 
@@ -53,12 +58,12 @@ def members(package: str) -> list[str]:
     return found
 
 
-def reached(module: str) -> set[str]:
+def reached(module: str, imports: Mapping[str, set[str]] = IMPORTS) -> set[str]:
     """Return all modules that a module imports, directly or indirectly."""
     seen: set[str] = set()
     waiting = [module]
     while waiting:
-        for name in IMPORTS.get(waiting.pop(), set()) - seen:
+        for name in imports.get(waiting.pop(), set()) - seen:
             seen.add(name)
             waiting.append(name)
     return seen

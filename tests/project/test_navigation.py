@@ -127,6 +127,7 @@ def test_the_open_page_is_marked(path: str, name: str | None) -> None:
     assert [entry.page.name for entry in found.entries if entry.current] == [name][: bool(name)]
 
 
+@pytest.mark.usefixtures("unexpiring_cache")
 def test_waiting_dead_letters_are_counted_once_for_many_pages(
     django_assert_num_queries: pytest.FixtureRequest,
 ) -> None:

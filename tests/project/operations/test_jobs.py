@@ -103,6 +103,7 @@ def test_the_list_shows_progress_people_and_durations(worker: Client) -> None:
     assert "resends the rows that differ, and removes documents without a row." in page
 
 
+@pytest.mark.usefixtures("unexpiring_cache")
 def test_a_longer_list_needs_no_more_queries(
     worker: Client, manager: Client, django_assert_num_queries: Any
 ) -> None:

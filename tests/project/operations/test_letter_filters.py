@@ -133,6 +133,7 @@ def test_pages_keep_the_filter(worker: Client) -> None:
     assert listed(worker, "?reason=wide&page=2") == [0]
 
 
+@pytest.mark.usefixtures("unexpiring_cache")
 def test_a_longer_list_needs_no_more_queries(
     worker: Client, django_assert_num_queries: Any
 ) -> None:

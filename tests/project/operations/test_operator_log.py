@@ -58,6 +58,7 @@ def test_entries_link_to_what_they_are_about(worker: Client, entries: str) -> No
     assert f'<option value="{entries}">technical_worker@people.example</option>' in page
 
 
+@pytest.mark.usefixtures("unexpiring_cache")
 def test_a_longer_log_needs_no_more_queries(
     worker: Client, entries: str, django_assert_num_queries: Any
 ) -> None:

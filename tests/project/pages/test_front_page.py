@@ -140,6 +140,7 @@ def test_the_first_day_of_the_calendar_is_a_day() -> None:
     assert "Ancient" in front()
 
 
+@pytest.mark.usefixtures("unexpiring_cache")
 def test_the_stories_are_not_read_for_each_visitor(
     django_assert_num_queries: Any,
 ) -> None:

@@ -216,6 +216,7 @@ def test_a_list_has_an_end(client: Client, monkeypatch: pytest.MonkeyPatch) -> N
     assert client.get("/stories/?page=3").status_code == 404
 
 
+@pytest.mark.usefixtures("unexpiring_cache")
 def test_the_number_of_queries_is_constant(client: Client) -> None:
     def queries() -> list[int]:
         counts = []

@@ -9,20 +9,21 @@ no servers are started, and all parts of the unit tests run in parallel.
 import argparse
 import math
 import os
-import secrets
 import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from project.stack.errors import StackError
 from project.up.console import Console
 from tests.support import chromium
 from tests.support.databases import DATABASES, SQLITE
+from tests.support.environment import ADDRESSES, environment
 from tests.support.runs import LIMIT_SECONDS, Lane, Run, side_by_side
 from tests.support.servers import Servers
 
@@ -37,20 +38,6 @@ UNIT_PARTS = (
 """The parts of the unit tests: more than there are processors, because many tests wait."""
 ACCEPTANCE, CDC = "tests/acceptance", "tests/cdc"
 BROWSER, FAULTS = "tests/browser", "tests/faults"
-ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
-# The user's own settings must not influence the tests.
-IGNORED_VARIABLES = (
-    *("ALLOWED_HOSTS", "CONSUMER_GROUP", "CSRF_TRUSTED_ORIGINS"),
-    *("DATABASE_CONNECTIONS", "DATABASE_PASSWORD", "DELETE_MARKER_DAYS"),
-    *("DJANGO_DEBUG", "DJANGO_SETTINGS_MODULE", "EMAIL_URL", "HISTORY_DAYS", "KAFKA_CONFIG"),
-    *("FEED_STREAMS", "FEED_STREAMS_PER_ACCOUNT", "FEED_STREAMS_PER_ADDRESS"),
-    *("KAFKA_PARTITIONS", "KAFKA_REPLICATION_FACTOR", "KAFKA_TOPIC", "LOG_FORMAT", "LOG_LEVEL"),
-    *("MAX_EVENT_BYTES", "METRICS_PORT", "METRICS_TOKEN", "MONGODB_DATABASE"),
-    "MONGODB_PASSWORD",
-    # The tests start hundreds of processes. None of them must compile the code again.
-    "PYTHONDONTWRITEBYTECODE",
-    *("REPLICA_COLLECTIONS", "TRUSTED_PROXIES", "WEB_WORKERS"),
-)
 
 
 def main() -> int:
@@ -89,12 +76,26 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
                 if os.geteuid() == 0:  # root can install the database, so it must be present
                     raise
                 left_out[name] = str(error)
+        if not databases:
+            raise StackError("; ".join(left_out[name] for name in asked))
         codes = side_by_side(lanes(runs(databases, arguments), env, folder, console))
-    if not arguments and chromium.program() is None:
-        left_out["the browser tests"] = "Chromium is not installed"
+    if not arguments:
+        left_out |= missing_parts(databases)
     codes = {name: codes[name] for name in databases}
     console.show(last_line(codes, left_out, arguments, servers.in_containers))
     return max(codes.values())
+
+
+def missing_parts(databases: Collection[str]) -> dict[str, str]:
+    """Return the tests that a whole run on these databases leaves out, each with the reason."""
+    found = {}
+    if chromium.program() is None:
+        found["the browser tests"] = "Chromium is not installed"
+    if set(databases) != set(DATABASES):
+        found[NEEDS_ALL_SERVERS] = "needs all databases"
+    if find_spec("MySQLdb") is None:
+        found["the tests that import mysqlclient"] = "it is not installed"
+    return found
 
 
 def run_units(folder: Path, arguments: Sequence[str], console: Console) -> int:
@@ -131,18 +132,6 @@ def lanes(
     queue = deque(parts)
     outputs = [None, *(folder / f"lane{number}.log" for number in range(1, count))]
     return [Lane(queue=queue, env=env, console=console, output=output) for output in outputs]
-
-
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Return the environment of a run that stores its data in `folder`."""
-    home = folder / "home"
-    (home / "static").mkdir(parents=True)  # WhiteNoise warns if this folder is missing
-    return {
-        **{name: value for name, value in os.environ.items() if name not in IGNORED_VARIABLES},
-        "STORYFEED_HOME": str(home),
-        "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
-        **more,
-    }
 
 
 def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]) -> list[Run]:

@@ -1,5 +1,6 @@
 """The test driver: its last line and its exit code."""
 
+import os
 import re
 import shutil
 import signal
@@ -12,21 +13,24 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Self
+from typing import NoReturn, Self
 
 import psutil
 import pytest
 from docker.errors import DockerException
 
+from project.stack.errors import StackError
 from project.up.console import Console
-from tests.__main__ import UNIT_PARTS, environment, last_line, runs, unit_runs
+from tests.__main__ import UNIT_PARTS, last_line, missing_parts, run, runs, unit_runs
+from tests.docs import settings
 from tests.support import containers
 from tests.support.commands import wait_until
 from tests.support.containers import docker_answers
 from tests.support.databases import DATABASES
+from tests.support.environment import IGNORED_VARIABLES, environment, use
 from tests.support.paths import ROOT
 from tests.support.runs import LIMIT_SECONDS, Lane, Run, side_by_side
-from tests.support.servers import Servers
+from tests.support.servers import Servers, errors_as_messages
 
 
 def test_the_last_line_of_a_complete_run() -> None:
@@ -119,6 +123,33 @@ def test_units_run_in_parts_unless_some_are_named(tmp_path: Path) -> None:
     assert len({part.url for part in parts}) == len(parts)
     (one,) = unit_runs(tmp_path, ["-q", "tests/users"])
     assert one.arguments[-2:] == ["-q", "tests/users"]
+
+
+@pytest.mark.parametrize("name", ["mysql", "mariadb"])
+def test_a_run_without_a_database_says_what_to_do(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_root(*_: object) -> NoReturn:
+        raise StackError("only root can install it; run `make test DB=sqlite`")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(Servers, "feed", lambda _: nullcontext(("", "")))
+    monkeypatch.setattr(Servers, "database", no_root)
+
+    with pytest.raises(StackError, match="run `make test DB=sqlite`"):
+        run(tmp_path, [name], ["tests/cdc"], Console())
+
+
+def test_the_tests_that_a_whole_run_leaves_out_are_named(
+    chromium: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.__main__.find_spec", lambda _: None)
+    assert missing_parts(["sqlite"]) == {
+        "tests/project/stack/sql/test_server.py": "needs all databases",
+        "the tests that import mysqlclient": "it is not installed",
+    }
+    monkeypatch.setattr("tests.__main__.find_spec", lambda _: object())
+    assert missing_parts(list(DATABASES)) == {}
 
 
 def test_a_run_of_some_tests_does_not_claim_the_suite() -> None:
@@ -302,11 +333,30 @@ def test_the_processes_of_a_run_that_does_not_end_are_killed(
 def test_the_processes_cache_compiled_code_and_ignore_settings_of_the_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("PYTHONDONTWRITEBYTECODE", "KAFKA_TOPIC"):
+    ignored = {"PYTHONDONTWRITEBYTECODE", "KAFKA_TOPIC", "MONGODB_URI_FILE", "GIT_DIR"}
+    for name in ignored:
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("KEPT", "yes")
 
     found = environment(tmp_path, KAFKA_BOOTSTRAP_SERVERS="kafka:9092")
 
-    assert not {"PYTHONDONTWRITEBYTECODE", "KAFKA_TOPIC"} & found.keys()
+    assert not ignored & found.keys()
     assert (found["KEPT"], found["KAFKA_BOOTSTRAP_SERVERS"]) == ("yes", "kafka:9092")
+
+
+def test_no_setting_of_the_user_reaches_the_tests() -> None:
+    documented = re.findall(r"^\| `(\w+)`", settings.settings(), re.MULTILINE)
+    assert len(documented) > 20
+    assert set(documented) - {"STORYFEED_HOME"} <= set(IGNORED_VARIABLES)
+
+
+def test_a_measurement_forgets_the_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {"KAFKA_TOPIC": "theirs"}
+    monkeypatch.setattr(os, "environ", environ)
+    use({"KEPT": "yes"})
+    assert environ == {"KEPT": "yes"}
+
+
+def test_a_server_that_cannot_be_started_is_one_line() -> None:
+    with pytest.raises(SystemExit, match="storyfeed: needs root"), errors_as_messages():
+        raise StackError("needs root")

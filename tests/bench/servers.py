@@ -1,6 +1,5 @@
 """Starts MySQL, Kafka and mongod in a temporary folder."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,7 @@ from project.stack.mongod import Mongod
 from project.stack.ports import free_port
 from project.stack.service import Service
 from project.up.console import Console
-from tests.__main__ import environment
+from tests.support.environment import environment, use
 from tests.support.servers import running
 
 
@@ -58,6 +57,6 @@ def started(console: Console, database: str, **more: str) -> Iterator[Started]:
             LOG_LEVEL="WARNING",
             **more,
         )
-        os.environ.update(env)
+        use(env)
         django.setup()
         yield Started(folder=folder, env=env, mysql=mysql, kafka=kafka, mongod=mongod)

@@ -15,10 +15,12 @@ import sys
 from importlib import import_module
 
 from tests.faults.endurance.program import parser, prepared
+from tests.support.servers import errors_as_messages
 
 KINDS = "consumer,relay,broker,primary"
 
 
+@errors_as_messages()
 def main() -> int:
     options = parser("recovery", "Measure the time to recover from a SIGKILL under traffic.")
     options.add_argument("--rate", type=float, default=400.0, help="changes per second")

@@ -20,8 +20,10 @@ import sys
 from importlib import import_module
 
 from tests.faults.endurance.program import parser, prepared
+from tests.support.servers import errors_as_messages
 
 
+@errors_as_messages()
 def main() -> int:
     options = parser("soak", "Run the pipeline for an hour under traffic and faults.")
     options.add_argument("--minutes", type=float, default=60.0, help="default: %(default)s")

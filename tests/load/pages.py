@@ -11,7 +11,6 @@ respond after a burst.
 """
 
 import argparse
-import os
 import secrets
 import sys
 import tempfile
@@ -22,11 +21,12 @@ from pathlib import Path
 import django
 
 from project.up.console import Console
-from tests.__main__ import ADDRESSES, environment
 from tests.support.databases import DATABASES
-from tests.support.servers import Servers
+from tests.support.environment import ADDRESSES, environment, use
+from tests.support.servers import Servers, errors_as_messages
 
 
+@errors_as_messages()
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load.pages")
     parser.add_argument("--db", choices=DATABASES, default="mysql")
@@ -43,7 +43,7 @@ def main() -> int:
             DATABASE_URL=url(f"load_{secrets.token_hex(4)}"),
             DJANGO_SETTINGS_MODULE="project.settings",
         )
-        os.environ.update(env)
+        use(env)
         django.setup()
         # This module can be imported only after Django is set up.
         return int(not import_module("tests.load.page_run").run(folder, env, options))

@@ -30,9 +30,9 @@ import psutil
 
 from cdc.status.latency import delays_of
 from project.up.console import Console
-from tests.__main__ import ADDRESSES, environment
 from tests.load.clients import Clients
-from tests.support.servers import Servers
+from tests.support.environment import ADDRESSES, environment, use
+from tests.support.servers import Servers, errors_as_messages
 
 _REPORT_SECONDS = 10.0
 _PATIENCE_SECONDS = 60.0
@@ -101,6 +101,7 @@ def show(text: str, delays: list[float]) -> None:
     sys.stdout.flush()
 
 
+@errors_as_messages()
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load.readers")
     parser.add_argument("--readers", type=int, default=200)
@@ -123,7 +124,7 @@ def main() -> int:
             KAFKA_TOPIC=f"load-{run}",
             MONGODB_DATABASE=f"load_{run}",
         )
-        os.environ.update(env)
+        use(env)
         django.setup()
         # This module can be imported only after Django is set up.
         return int(not import_module("tests.load.run").run(folder, env, options))

@@ -1,7 +1,6 @@
 """The servers and settings of the measurements that need all servers."""
 
 import argparse
-import os
 import secrets
 import tempfile
 from contextlib import ExitStack
@@ -11,10 +10,11 @@ from pathlib import Path
 import django
 
 from project.up.console import Console
-from tests.__main__ import ADDRESSES, environment
-from tests.support.servers import Servers
+from tests.support.environment import ADDRESSES, environment, use
+from tests.support.servers import Servers, errors_as_messages
 
 
+@errors_as_messages()
 def measure(module: str, options: argparse.Namespace) -> int:
     """Start Kafka, mongod and the database `options.db`, and call `run` of a module.
 
@@ -32,6 +32,6 @@ def measure(module: str, options: argparse.Namespace) -> int:
             MONGODB_DATABASE=unique,
             DJANGO_SETTINGS_MODULE="project.settings",
         )
-        os.environ.update(env)
+        use(env)
         django.setup()
         return int(not import_module(module).run(folder, env, options, console))

@@ -22,7 +22,6 @@ from pathlib import Path
 
 from project.stack.errors import StackError
 from project.up.console import Console
-from tests.__main__ import ADDRESSES, environment
 from tests.mutation.results import Score, codes, forget_survivors, scores
 from tests.mutation.rule_check import RuleCheck
 from tests.mutation.rules import all_rules, matching
@@ -30,6 +29,7 @@ from tests.mutation.sample import Sample, summary
 from tests.mutation.survivors import compare, parse
 from tests.mutation.tree import Target, configure, refresh
 from tests.support.databases import DATABASES, SQLITE
+from tests.support.environment import ADDRESSES, environment
 from tests.support.paths import ROOT
 from tests.support.servers import Servers
 

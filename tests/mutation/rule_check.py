@@ -14,10 +14,10 @@ from pathlib import Path
 
 from project.stack.errors import StackError
 from project.up.console import Console
-from tests.__main__ import ADDRESSES, environment
 from tests.mutation.rules import Rule
 from tests.mutation.tree import copy_checkout
 from tests.support.databases import DATABASES, SQLITE
+from tests.support.environment import ADDRESSES, environment
 from tests.support.servers import Servers
 
 LIMIT_SECONDS = 600

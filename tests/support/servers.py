@@ -1,5 +1,6 @@
 """The servers of a test run: Docker containers if Docker is available, else local programs."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -71,6 +72,15 @@ class Servers:
         server = DATABASES[name].server(self._folder)
         with running([server] if server else [], self._console):
             yield partial(DATABASES[name].url, server, self._folder)
+
+
+@contextmanager
+def errors_as_messages() -> Iterator[None]:
+    """End the program with one line if a server cannot be started."""
+    try:
+        yield
+    except StackError as error:
+        sys.exit(f"storyfeed: {error}")
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Another revision is checked out next to this tree, and removed again."""
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -8,11 +10,17 @@ import pytest
 from project.stack.errors import StackError
 from tests.bench.against.worktree import worktree
 
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
 
 def git(root: Path, *arguments: str) -> str:
     author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
     done = subprocess.run(
-        ["git", "-C", str(root), *author, *arguments], check=True, capture_output=True, text=True
+        ["git", "-C", str(root), *author, *arguments],
+        env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull},  # it could ask for signatures
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return done.stdout
 

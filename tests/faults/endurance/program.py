@@ -1,7 +1,6 @@
 """What both programs need before they can import Django's models."""
 
 import argparse
-import os
 import signal
 import sys
 import tempfile
@@ -11,9 +10,9 @@ from pathlib import Path
 
 import django
 
-from tests.__main__ import environment
 from tests.faults.schedule.servers import Servers
 from tests.support.databases import DATABASES, SQLITE
+from tests.support.environment import environment, use
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -39,7 +38,7 @@ def prepared(options: argparse.Namespace, *, plain: bool) -> Iterator[tuple[Path
         folder = _folder(options.folder, stack)
         servers = Servers(folder, options.db, cluster=True, seed=1, plain=plain)
         servers.start(stack)
-        os.environ.update(
+        use(
             environment(
                 folder,
                 DATABASE_URL=f"{servers.server_url}/none",

@@ -69,7 +69,7 @@ pictures: .venv/databases.stamp
 lint: .venv/test.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy .
+	@$(BIN)/python -m mypy .
 	@$(BIN)/python manage.py check --fail-level WARNING
 
 # Run this on Linux with Python 3.11, the oldest supported version.
@@ -88,6 +88,12 @@ lock: .venv/run.stamp
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# After an update or a removal of Python, its virtual environments do not work.
+ifeq ($(shell $(BIN)/python -IS -c 'print(1)' 2>/dev/null),)
+.venv/made.stamp: FORCE
+FORCE:
+endif
 
 .venv/made.stamp:
 	@[ -n "$(PYTHON)" ] || { echo "storyfeed: Python 3.11 or newer is missing;" \

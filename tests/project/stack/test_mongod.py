@@ -62,6 +62,7 @@ def test_a_missing_package_is_reported_with_a_remedy(
         binary()
 
 
+@pytest.mark.services
 def test_the_installed_program_runs() -> None:
     check_runs(binary())
 

@@ -59,25 +59,25 @@ def test_a_damaged_cache_does_not_prevent_a_start(cache: ClassCache, kafka: Kafk
     wait_until(kafka.answers, "the broker's answer")
 
 
-def test_the_cache_is_written_once(cache: ClassCache) -> None:
+@pytest.mark.usefixtures("own_cache")
+def test_the_cache_is_written_once() -> None:
     calls: list[Path] = []
     for _ in range(2):
-        cache.build(calls.append)
+        ClassCache().build(calls.append)
     assert len(calls) == 1
 
 
-def test_other_java_options_need_another_cache(
-    cache: ClassCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("own_cache")
+def test_other_java_options_need_another_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = ClassCache()
     monkeypatch.setattr("project.stack.kafka.class_cache.JVM_OPTIONS", ("-Xmx1g",))
     assert ClassCache().folder != cache.folder
 
 
-def test_a_missing_cache_file_is_reported(
-    cache: ClassCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("own_cache")
+def test_a_missing_cache_file_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk is one cause: Java ends normally, but writes no file."""
     monkeypatch.setattr(Kafka, "start", lambda kafka: kafka.folder.mkdir())
     with pytest.raises(StackError, match="wrote no class cache"):
         training.train()
-    assert not cache.folder.exists()
+    assert not ClassCache().folder.exists()

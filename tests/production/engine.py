@@ -14,15 +14,17 @@ from tests.production.shell import attempt, wait_for
 # From Debian's packages docker.io and docker-compose. A newer `docker` command lacks the builder.
 DOCKER = "/usr/bin/docker"
 COMPOSE = "docker-compose"
+# Node.js runs mongosh in the image that stands in for MongoDB's.
+_PACKAGES = "Debian's packages docker.io, docker-compose, nodejs and npm"
 
 
 def missing() -> str:
     """Return what the engine lacks on this machine; an empty string if it lacks nothing."""
     if os.geteuid() != 0:
         return "a separate Docker engine needs root"
-    for program in ("dockerd", "containerd", DOCKER, COMPOSE):
+    for program in ("dockerd", "containerd", DOCKER, COMPOSE, "node", "npm"):
         if shutil.which(program) is None:
-            return f"{program} is missing (Debian's packages docker.io and docker-compose)"
+            return f"{program} is missing ({_PACKAGES})"
     if not Path("/sys/fs/cgroup").is_mount():
         return "no cgroups are mounted at /sys/fs/cgroup"
     return ""

@@ -7,7 +7,6 @@ from cdc.capture.resend import send_again
 from cdc.dead_letters.store import RejectedRowStore
 from cdc.outbox import table as outbox
 from cdc.outbox.continuity import EpochGuard, Witness
-from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS, Relay
 from cdc.outbox.sweeper import Sweeper
 from cdc.runtime.counters import Counters
@@ -16,6 +15,7 @@ from cdc.testing.twins import FakeClock, MemoryBroker
 from cdc.wire.event import Version
 from cdc.wire.records import Outgoing
 from stories.models import Story
+from tests.cdc.outbox.long_leases import LongLeases
 from tests.cdc.outbox.test_relay import Inline
 
 
@@ -45,7 +45,7 @@ class Scene:
             clock=self.clock,
             counters=self.counters,
         )
-        queue = OutboxQueue("default")
+        queue = LongLeases("default")
         self.sweeper = sweeper(queue, self.clock)
         return Relay(
             outbox=queue,

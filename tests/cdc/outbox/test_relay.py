@@ -22,11 +22,11 @@ from cdc.outbox.relay import LEASE_SECONDS, Guard, Publisher, Relay
 from cdc.outbox.sweeper import Sweeper
 from cdc.runtime import fault_points, telemetry
 from cdc.runtime.counters import Counters
-from cdc.runtime.database import DatabaseNow
 from cdc.testing.twins import FakeClock, MemoryBroker
 from cdc.wire.event import Version
 from cdc.wire.records import Outgoing
 from stories.models import Story
+from tests.cdc.outbox.long_leases import LongLeases
 from tests.cdc.outbox.open_transaction import OpenTransaction
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -49,7 +49,7 @@ def relay(
     sweeper: Sweeper | None = None,
     guard: Guard | None = None,
 ) -> Relay:
-    clock, outbox = clock or FakeClock(), outbox or OutboxQueue("default")
+    clock, outbox = clock or FakeClock(), outbox or LongLeases("default")
     return Relay(
         outbox=outbox,
         sweeper=sweeper or Inline(outbox, clock),
@@ -176,7 +176,6 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_lease_expires() -> Non
     broker, clock = MemoryBroker(), FakeClock()
     first, second = relay(broker, "a", clock), relay(broker, "b", clock)
     first.run_once()
-    lengthen_the_lease()
     story()
 
     second.run_once()
@@ -185,16 +184,10 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_lease_expires() -> Non
     OutboxQueue("default").drop_lease("a")
     clock.sleep(LEASE_SECONDS)
     second.run_once()
-    lengthen_the_lease()
     assert len(sent(broker)) == 1
     story(2)
     first.run_once()
     assert len(sent(broker)) == 1
-
-
-def lengthen_the_lease() -> None:
-    """Let the lease outlast the test: it expires by the database's clock, which no test stops."""
-    RelayLease.objects.update(expires_at=DatabaseNow() + timedelta(seconds=60))
 
 
 class LeaseByClock(OutboxQueue):
@@ -243,7 +236,6 @@ def test_a_standby_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     clock = FakeClock()
     leader, standby = relay(MemoryBroker(), "a", clock), relay(MemoryBroker(), "b", clock)
     leader.run_once()
-    lengthen_the_lease()
 
     for _ in range(5):
         standby.run_once()
@@ -286,7 +278,7 @@ def test_records_in_flight_are_abandoned_at_a_stop() -> None:
             asked.append(keep_waiting())
             raise Retryable("abandoned")
 
-    clock, outbox = FakeClock(), OutboxQueue("default")
+    clock, outbox = FakeClock(), LongLeases("default")
     worker = Relay(
         outbox=outbox,
         sweeper=Inline(outbox, clock),
@@ -530,7 +522,7 @@ def test_rows_that_a_flush_replaced_while_others_were_published_are_published_to
     assert not OutboxRecord.objects.filter(id=row.id).exists()
 
 
-class Unwatched(OutboxQueue):
+class Unwatched(LongLeases):
     """A queue that finds no rows at or below the mark."""
 
     def ids_in(self, ranges: object, limit: int | None = None) -> list[int]:
@@ -662,7 +654,7 @@ def test_rows_are_sent_again_if_the_lease_expired_counted_from_before_the_statem
 def test_a_lease_lost_while_reading_leaves_nothing_in_doubt() -> None:
     broker, clock = MemoryBroker(), FakeClock()
 
-    class SlowRows(OutboxQueue):
+    class SlowRows(LongLeases):
         def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
             found = super().rows(ids)
             clock.sleep(2 * LEASE_SECONDS)
@@ -934,7 +926,7 @@ def test_rows_read_under_an_earlier_token_are_not_published() -> None:
     broker, clock = MemoryBroker(), FakeClock()
     saved = story()
 
-    class SlowRows(OutboxQueue):
+    class SlowRows(LongLeases):
         slow = True
 
         def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
@@ -1028,7 +1020,6 @@ def test_a_relay_polls_less_often_the_longer_it_is_idle() -> None:
 def test_a_standby_polls_a_few_times_a_second() -> None:
     clock = FakeClock()
     relay(MemoryBroker(), "leader", clock).run_once()
-    lengthen_the_lease()
     standby = relay(MemoryBroker(), "standby", clock)
     standby.run_once()
 
@@ -1047,7 +1038,6 @@ def test_a_relay_that_closes_leaves_the_lease_of_another_one() -> None:
     clock = FakeClock()
     leader, standby = relay(MemoryBroker(), "a", clock), relay(MemoryBroker(), "b", clock)
     leader.run_once()
-    lengthen_the_lease()
     standby.run_once()
 
     standby.close()
@@ -1166,7 +1156,7 @@ def test_a_row_that_was_found_waits_for_a_lost_lease(single_rows: None) -> None:
     """The row is not skipped, and it is not published without a lease."""
     broker, clock, rows = MemoryBroker(), FakeClock(), updates(3)
 
-    class Losing(OutboxQueue):
+    class Losing(LongLeases):
         reads = 0
 
         def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
@@ -1261,7 +1251,7 @@ def test_the_guard_is_asked_about_the_rows_of_each_batch(single_rows: None) -> N
 
 
 def test_the_guard_stops_waiting_when_the_process_stops() -> None:
-    guard, outbox, clock = Asking(), OutboxQueue("default"), FakeClock()
+    guard, outbox, clock = Asking(), LongLeases("default"), FakeClock()
     worker = relay(MemoryBroker(), outbox=outbox, clock=clock, guard=guard)
     worker._stopping = lambda: True
 
@@ -1274,7 +1264,6 @@ def test_a_standby_publishes_nothing_however_often_it_is_called() -> None:
     broker, clock = MemoryBroker(), FakeClock()
     leader, standby = relay(broker, "a", clock), relay(broker, "b", clock)
     leader.run_once()
-    lengthen_the_lease()
     story()
 
     for seconds in (0.0, 0.0, 0.1, 0.3, 0.39, 0.4):

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
-from django.utils import timezone
 
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
@@ -35,13 +34,16 @@ sys.exit(manage.main())
 """
 """`manage.py`, but a process has more time to end by itself, because a machine may be busy."""
 
+# The traffic has a rhythm. At night, 40 seconds may have no change of some kind.
+NOON = datetime(2026, 3, 16, 12, tzinfo=UTC)
+
 
 class ManualClock:
-    """A clock that changes only when a test sets it or when code sleeps."""
+    """A clock that starts at noon, and changes only when a test sets it or when code sleeps."""
 
     def __init__(self) -> None:
         self.now = 100.0
-        self._started = timezone.now().timestamp()
+        self._started = NOON.timestamp()
 
     def time(self) -> float:
         return self._started + self.now - 100.0
@@ -78,14 +80,13 @@ class TestChanges:
     ) -> None:
         address = "https://a.example/"
         other = Story.objects.create(title="Other", href=address, link=address)
-        fill(timezone.now())
+        fill(NOON)
         person = User.objects.create_user("ann@people.example", name="Ann")
         own = list(demo_stories().values_list("pk", flat=True)[10:110])
         Story.objects.filter(pk__in=own).update(submitted_by=person)
         untouched = {f'{{"id":{key}}}' for key in (other.pk, *own)}
         OutboxRecord.objects.all().delete()
         middle = datetime.fromtimestamp(clock.time() + 20, UTC)
-        # In the slowest minutes of a day, this is just enough for each kind of change.
         run_for(traffic, clock, 40)
         records = list(OutboxRecord.objects.all())
         assert len(records) == pytest.approx(400 * rhythm(middle), rel=0.05)
@@ -104,9 +105,8 @@ class TestChanges:
     ) -> None:
         monkeypatch.setattr("stories.demo_traffic.MIN_COUNT", 12)
         monkeypatch.setattr("stories.demo_traffic.MAX_COUNT", 20)
-        now = timezone.now()
         Story.objects.bulk_create(
-            [demo_story(number, now, date) for number, date in enumerate(moments(count, now))]
+            [demo_story(number, NOON, date) for number, date in enumerate(moments(count, NOON))]
         )
         lowest = highest = count
         for _ in range(200):
@@ -120,8 +120,8 @@ class TestChanges:
     def test_the_stories_of_the_year_remain_and_a_day_has_few_new_ones(
         self, traffic: DemoTraffic, clock: ManualClock
     ) -> None:
-        fill(timezone.now())
-        day = timezone.now() - timedelta(days=1)
+        fill(NOON)
+        day = NOON - timedelta(days=1)
         old = set(demo_stories().filter(submit_date__lt=day).values_list("pk", flat=True))
         run_for(traffic, clock, 40)
         assert old <= set(demo_stories().values_list("pk", flat=True))
@@ -133,7 +133,7 @@ class TestChanges:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("title", ["A heron", "A heron (updated)", "A heron (with photos)"])
 def test_a_title_stays_that_of_its_story(traffic: DemoTraffic, title: str) -> None:
-    story = demo_story(1, timezone.now(), timezone.now())
+    story = demo_story(1, NOON, NOON)
     story.title = title
     titles = [title]
     for _ in range(40):
@@ -148,7 +148,7 @@ def test_a_title_stays_that_of_its_story(traffic: DemoTraffic, title: str) -> No
 
 @pytest.mark.django_db(transaction=True)
 def test_a_title_without_room_is_kept(traffic: DemoTraffic) -> None:
-    story = demo_story(1, timezone.now(), timezone.now())
+    story = demo_story(1, NOON, NOON)
     story.title = "x" * 255
     assert {tuple(traffic._edit(story, "retitle")) for _ in range(20)} == {("diggs", "comments")}
 
@@ -156,7 +156,7 @@ def test_a_title_without_room_is_kept(traffic: DemoTraffic) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_rejection_has_a_reason(traffic: DemoTraffic, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stories.demo_traffic._REJECTED", 1)
-    story = demo_story(1, timezone.now(), timezone.now())
+    story = demo_story(1, NOON, NOON)
     story.save()
     assert traffic._review(story)
     story.save(update_fields=["status", "promote_date"])
@@ -174,7 +174,7 @@ def test_the_rate_follows_the_hours_of_a_day() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_older_missed_changes_are_dropped(traffic: DemoTraffic, clock: ManualClock) -> None:
-    fill(timezone.now())
+    fill(NOON)
     OutboxRecord.objects.all().delete()
     clock.now += 3600
     while traffic.run_once():
@@ -190,7 +190,7 @@ def test_an_outage_and_its_end_are_logged_once_each(
     caplog: pytest.LogCaptureFixture,
     transactional_db: None,
 ) -> None:
-    fill(timezone.now())
+    fill(NOON)
     with monkeypatch.context() as patch, caplog.at_level("INFO"):
 
         def away() -> None:

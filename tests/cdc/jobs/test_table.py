@@ -45,7 +45,8 @@ def do_nothing(context: JobContext) -> list[str]:
     return []
 
 
-def test_a_job_is_claimed_by_one_process_and_logged() -> None:
+def test_a_job_is_claimed_by_one_process_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdc.jobs.table.LEASE_SECONDS", 600.0)
     job = ask()
     taken = JOBS.claim("one")
     assert taken is not None

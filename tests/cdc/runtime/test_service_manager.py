@@ -40,7 +40,10 @@ def fail() -> bool:
     raise Retryable("Kafka is unreachable.")
 
 
-def test_ready_is_sent_once_after_the_first_success(received: Callable[[], list[str]]) -> None:
+def test_ready_is_sent_once_after_the_first_success(
+    received: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_manager, "_INTERVAL", 600)
     with pytest.raises(Retryable):
         supervised(fail)()
     assert received() == [EXTEND]

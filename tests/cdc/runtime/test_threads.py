@@ -13,6 +13,8 @@ from cdc.runtime.threads import attempt, explanation, start_thread, thread_probl
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_logged", {})
+    # A thread of an earlier test may not have ended yet.
+    monkeypatch.setattr(threads, "_problems", {})
 
 
 ERRORS = [

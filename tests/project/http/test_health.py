@@ -11,6 +11,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from cdc.errors import Retryable
+from cdc.runtime import threads
 from cdc.runtime.threads import start_thread, thread_problems
 from cdc.status import probes
 from project.http import readiness
@@ -39,6 +40,8 @@ def away() -> str:
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use a long timeout, so that no check fails on a busy machine."""
     monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 60)
+    # A thread of an earlier test may not have ended yet.
+    monkeypatch.setattr(threads, "_problems", {})
 
 
 @pytest.fixture(autouse=True)

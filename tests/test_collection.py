@@ -21,7 +21,7 @@ def test_modules_that_import_mysqlclient_are_left_out_without_it() -> None:
     need_client = [
         path.relative_to(ROOT / "tests").as_posix()
         for name, path in paths.items()
-        if path.name.startswith("test_") and CLIENT in reached(name, imports)
+        if path.name.startswith(("test_", "conftest.")) and CLIENT in reached(name, imports)
     ]
 
     assert sorted(need_client) == sorted(NEED_MYSQL_CLIENT)

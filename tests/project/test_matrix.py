@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import URLResolver, get_resolver
@@ -22,6 +23,7 @@ from project.http import readiness
 from project.http.readiness import Parts
 from project.pages import feed_state
 from stories.models import Story
+from tests.support.empty_tables import filled_tables
 from tests.support.latest import patient
 from tests.support.static_files import plain_static_files
 from users.models import RoleChange, User, UserType
@@ -266,6 +268,7 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
         # Access control needs no services.
         patch.setattr(feed_state.feed, "latest", patient(lambda: None))
+        before = filled_tables("default")
         patch.setattr(cache.reports, "read", lambda _: None)
         patch.setattr(feed_state, "rates", patient(lambda: None))
         patch.setattr(feed_page, "content_of", lambda *_: feed_page.PageContent())
@@ -296,6 +299,8 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
         OutboxRecord.objects.all().delete()
 
 
+        Session.objects.all().delete()
+        assert filled_tables("default") == before, "the next test finds rows of this module"
 def address(route: str) -> str:
     for part, example in EXAMPLES.items():
         route = route.replace(part, example)

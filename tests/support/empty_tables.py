@@ -21,18 +21,17 @@ def empty_tables(case: Any) -> None:
     """Empty the tables of a test's databases, as `TransactionTestCase._fixture_teardown` does."""
     for alias in case._databases_names(include_mirrors=False):
         connection: Any = connections[alias]
-        tables = connection.introspection.django_table_names(
-            only_existing=True, include_views=False
-        )
-        filled = _filled(connection, sorted(set(tables) - KEPT))
+        filled = sorted(filled_tables(alias) - KEPT)
         connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), filled))
         ensure_epoch(using=alias)
 
 
-def _filled(connection: Any, tables: list[str]) -> list[str]:
-    """Return those of `tables` that have rows. This is faster than deleting no rows."""
+def filled_tables(using: str) -> set[str]:
+    """Return the tables that have rows. To find them is faster than to delete no rows."""
+    connection: Any = connections[using]
+    tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
     quoted = map(connection.ops.quote_name, tables)
     selected = ", ".join(f"EXISTS (SELECT 1 FROM {name})" for name in quoted)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {selected}")
-        return [name for name, found in zip(tables, cursor.fetchone(), strict=True) if found]
+        return {name for name, found in zip(tables, cursor.fetchone(), strict=True) if found}

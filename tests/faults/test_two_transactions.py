@@ -54,7 +54,7 @@ class Transaction:
     """Applies a batch in a thread that waits for permission before each step."""
 
     def __init__(self, replica: MongoReplica, events: Events, source: TopicPartition) -> None:
-        self.committed = False
+        self.committed = self._over = False
         self.began = self.ended = 0.0
         """When the last transaction began, and when it had been committed."""
         self._replica, self._source = replica, source
@@ -66,7 +66,7 @@ class Transaction:
 
     def step(self) -> None:
         """Allow one step, and wait until it is done; after a failure, do nothing."""
-        if self._thread.is_alive():
+        if not self._over:  # An ended thread may be alive for a moment longer.
             self._waiting.clear()
             self._allowed.release()
             self._await()
@@ -101,6 +101,7 @@ class Transaction:
         except Retryable:
             self._replica.forget()
         finally:
+            self._over = True
             self._waiting.set()
 
 

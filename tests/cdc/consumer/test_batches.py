@@ -11,7 +11,7 @@ import pytest
 from cdc.consumer.batches import ATTEMPTS, ATTEMPTS_ALONE, BYTES, RECORDS, BatchSize
 from cdc.errors import Fenced, Rejected, Retryable, TooLarge, Unreachable
 from cdc.mongo.apply.writes import written_bytes
-from cdc.mongo.client import connect, database
+from cdc.mongo.client import database
 from cdc.mongo.plan import Conflict, Delivered
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.clock import SystemClock
@@ -296,7 +296,7 @@ class Own:
 
     def __init__(self, uri: str) -> None:
         self.settings = without_servers(mongodb_uri=uri, mongodb_database="own")
-        self.client = connect(self.settings)
+        self.client = connected(self.settings)
         replica = MongoReplica(self.client, self.settings, ROUTES, "a", clock=SystemClock())
         replica.prepare()
         self.feed = Feed()
@@ -336,16 +336,21 @@ def test_long_number_lists_pass_through_a_small_cache(own: Own) -> None:
 
 
 @pytest.mark.services
-def test_batches_that_outlast_a_transaction_are_halved(own: Own) -> None:
+def test_batches_that_outlast_a_transaction_are_halved(
+    own: Own, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A batch of creations would otherwise be written without a lookup, by another method.
+    monkeypatch.setattr("cdc.mongo.replica.direct_batch", lambda *_: None)
     set_parameter(own.client, "transactionLifetimeLimitSeconds", 1)
     replica: Any = own.feed.consumer._replica
-    write = replica._write
+    write, outlasted = replica._write, []
 
     def slow(planned: Any, batch: Sequence[Delivered], *rest: Any, **more: Any) -> None:
         write(planned, batch, *rest, **more)
         if len(batch) > 100:
             wait_until(own.no_transaction_is_open, "the server to end the transaction")
 
+            outlasted.append(len(batch))
     replica._write = slow
     own.feed.send(*map(created, range(1, 401)))
 
@@ -353,3 +358,4 @@ def test_batches_that_outlast_a_transaction_are_halved(own: Own) -> None:
 
     assert own.keys() == set(range(1, 401))
     assert not own.feed.letters.kept
+    assert set(outlasted) == {400, 200}

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from cdc.conf import CdcSettings
+from cdc.mongo import client
 from tests.acceptance.conftest import environment
 from tests.support import chromium
 from tests.support.empty_tables import empty_tables
@@ -135,7 +136,14 @@ def mongodb_uri() -> str:
 
 
 @pytest.fixture
-def feed_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
+def found_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give MongoDB clients of this process a minute to find their server, instead of a second."""
+    options = {**client._OPTIONS, "serverSelectionTimeoutMS": 60_000}
+    monkeypatch.setattr(client, "_OPTIONS", options)
+
+
+@pytest.fixture
+def feed_settings(bootstrap_servers: str, mongodb_uri: str, found_server: None) -> CdcSettings:
     """Settings with a unique topic, consumer group and MongoDB database."""
     name = uuid.uuid4().hex[:12]
     return without_servers(
@@ -154,7 +162,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a slow broker a minute for each answer."""
     monkeypatch.setattr("cdc.kafka.certificate._SECONDS", 60.0)
     monkeypatch.setattr("cdc.kafka.tail._SECONDS", 60.0)
-    for name in ("refusals", "topics", "cluster", "last_published"):
+    for name in ("refusals", "topics", "cluster", "last_published", "watermarks"):
         monkeypatch.setattr(f"cdc.kafka.{name}.REQUEST_SECONDS", 60.0)
 
 

@@ -8,13 +8,13 @@ from pymongo.client_session import ClientSession
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.mongo.apply.direct import DirectBatch
-from cdc.mongo.client import connect
 from cdc.mongo.plan import Delivered, Plan
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.clock import SystemClock
 from cdc.wire.records import TopicPartition
 from tests.faults.watcher import Watcher
 from tests.support.builders import ROUTES, SOURCE, change, delivered
+from tests.support.mongodb import connected
 
 OTHER = TopicPartition(SOURCE.topic, 1)
 
@@ -23,7 +23,7 @@ class World:
     """Replicas of one MongoDB database, and a watcher that takes a snapshot in `look`."""
 
     def __init__(self, settings: CdcSettings) -> None:
-        self.client = connect(settings)
+        self.client = connected(settings)
         self.settings = settings
         self._watcher = Watcher(settings.mongodb_uri, settings.mongodb_database)
         self.consumer("setup").prepare()

@@ -10,13 +10,13 @@ from confluent_kafka import Producer
 
 from cdc.conf import CdcSettings
 from cdc.models import DeadLetter, RelayLease
-from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.runtime import fault_points
 from tests.faults.crew import Crew, Member, wait_until
 from tests.faults.topic import out_of_order, read_topic
 from tests.faults.traffic import Traffic, logged
 from tests.faults.watcher import Watcher
+from tests.support.mongodb import connected
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 
@@ -37,7 +37,8 @@ class Scene:
 
     def __init__(self, settings: CdcSettings, crew: Crew, traffic: Traffic) -> None:
         self.settings, self.crew, self.traffic = settings, crew, traffic
-        self._positions = Positions(connect(settings), settings)
+        self._client = connected(settings)
+        self._positions = Positions(self._client, settings)
         self._producer = Producer({"bootstrap.servers": settings.bootstrap_servers})
 
     def strike(self, point: str, action: str) -> Member:
@@ -67,7 +68,7 @@ class Scene:
     def _owners(self) -> list[str]:
         self.crew.tend()
         settings = self.settings
-        positions = connect(settings)[settings.mongodb_database][settings.positions_collection]
+        positions = self._client[settings.mongodb_database][settings.positions_collection]
         return [str(item["owner"]) for item in positions.find({"_id.group": self.settings.group})]
 
     def _move_a_position(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from django.core.management import call_command
 from cdc.capture.resend import send_state
 from cdc.conf import CdcSettings
 from cdc.kafka.topics import Topics
-from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.registry import registry
 from stories.models import Story
@@ -21,7 +21,9 @@ from tests.faults.crew import Crew, wait_until
 from tests.faults.topic import out_of_order, read_topic
 from tests.faults.traffic import STORIES, Traffic, clear_outbox_log, logged
 from tests.faults.watcher import Watcher
+from tests.support.commands import retried
 from tests.support.equality import replica_content
+from tests.support.mongodb import connected
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 
@@ -32,6 +34,7 @@ class Scene:
     def __init__(self, settings: CdcSettings, crew: Crew, traffic: Traffic) -> None:
         self.settings, self.crew, self.traffic = settings, crew, traffic
         self.topics = Topics(settings)
+        self.positions = Positions(connected(settings), settings)
 
     def settle(self) -> None:
         with self.traffic.paused():
@@ -42,8 +45,7 @@ class Scene:
         wait_until(lambda: self.traffic.written > target, "the writers continue")
 
     def applied(self) -> dict[int, int]:
-        positions = Positions(connect(self.settings), self.settings).all()
-        return {source.partition: offset for source, offset in positions.items()}
+        return {source.partition: offset for source, offset in self.positions.all().items()}
 
     def delete_topic(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.settings.bootstrap_servers})
@@ -55,8 +57,9 @@ class Scene:
         wait_until(self._exists, "the topic is recreated")
 
     def _exists(self) -> bool:
-        self.topics.ensure(self.settings.topic)
-        return len(self.topics.partitions(self.settings.topic)) == self.settings.partitions
+        retried(partial(self.topics.ensure, self.settings.topic))
+        found = retried(partial(self.topics.partitions, self.settings.topic))
+        return len(found) == self.settings.partitions
 
 
 @pytest.fixture
@@ -100,13 +103,12 @@ def replay_by_hand(scene: Scene) -> None:
             message.key(),
             partition=message.partition() or 0,
         )
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 def rewind_to_the_start(scene: Scene) -> None:
-    positions = Positions(connect(scene.settings), scene.settings)
-    for source in positions.all():
-        positions.move(source, 0, "a test")
+    for source in scene.positions.all():
+        scene.positions.move(source, 0, "a test")
 
 
 def flush_the_database(scene: Scene) -> None:

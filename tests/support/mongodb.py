@@ -1,22 +1,27 @@
 """MongoDB servers that belong to one test, and a recorder of commands."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from pymongo import MongoClient, monitoring
 from pymongo.errors import OperationFailure
 
 from cdc.conf import CdcSettings
+from cdc.errors import Unreachable
 from cdc.mongo.client import connect, server_state
 from project.stack.mongod import ANSWER_MS, Client, Mongod
 from project.stack.ports import free_port
 from tests.support.commands import retried
 from tests.support.tls import MISNAMED, certificate
 
+T = TypeVar("T")
 _UNAUTHORIZED = 13
+_NOT_ASKED = ("found yet", "available for replica set name")
+"""Parts of the client's error texts after a second in which no server has answered."""
 
 
 class OwnMongod(Mongod):
@@ -145,6 +150,18 @@ def connected(settings: CdcSettings) -> Client:
     client = connect(settings)
     retried(lambda: server_state(client))
     return client
+
+
+def answered(attempt: Callable[[], T], seconds: float = 60.0) -> T:
+    """Return `attempt()`. Call it again as long as no server has answered a client in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return attempt()
+        except Unreachable as error:
+            late = time.monotonic() > deadline
+            if late or not any(part in str(error) for part in _NOT_ASKED):
+                raise
 
 
 @contextmanager

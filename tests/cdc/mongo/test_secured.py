@@ -12,7 +12,7 @@ from cdc.errors import CdcError, Retryable
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from tests.support.feed_settings import without_servers
-from tests.support.mongodb import SecuredMongod, running, trusting
+from tests.support.mongodb import SecuredMongod, answered, running, trusting
 from tests.support.tls import MISNAMED, tls_server
 
 pytestmark = pytest.mark.services
@@ -32,7 +32,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredMongod]
 def examined(settings: CdcSettings) -> str:
     """Return why a daemon does not start or why it retries; `manage.py doctor` says the same."""
     try:
-        refuse(check_mongodb(settings))
+        refuse(answered(lambda: list(check_mongodb(settings))))
     except CdcError as error:
         return str(error)
     return ""
@@ -42,7 +42,7 @@ def retried(settings: CdcSettings) -> str:
     """Return why a running daemon retries."""
     with connect(settings) as client:
         try:
-            Positions(client, settings).all()
+            answered(Positions(client, settings).all)
         except Retryable as error:
             return str(error)
     return ""
@@ -109,8 +109,8 @@ def test_an_expired_certificate_is_named_with_its_server() -> None:
     check(found, CERTIFICATE.format(f"{address}: certificate has expired"))
 
 
-def test_a_server_without_tls_is_named(feed_settings: CdcSettings) -> None:
-    address = re.findall(r"//([^/]+)/", feed_settings.mongodb_uri)[0]
+def test_a_server_without_tls_is_named(mongodb_uri: str) -> None:
+    address = re.findall(r"//([^/]+)/", mongodb_uri)[0]
     settings = without_servers(mongodb_uri=f"mongodb://{address}/?{trusting('authority')}")
     check(
         [examined(settings), retried(settings)],

@@ -1,9 +1,6 @@
 """Messages that cannot be applied, from Kafka to a decision, with real processes."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,9 +18,8 @@ from cdc.wire.records import Outgoing
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed, wait_until_published
 from tests.support.builders import change, outgoing
-from tests.support.commands import wait_until
+from tests.support.commands import Done, manage_patiently, wait_until
 from tests.support.hostile import hostile
-from tests.support.paths import ROOT
 from tests.support.processes import Daemon
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
@@ -66,15 +62,8 @@ def wait_for_the_end(consumer: Daemon) -> None:
     wait_until(lambda: not consumer.alive(), "the consumer to end")
 
 
-def command(feed: RunningFeed, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", "dead_letters", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **feed.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def command(feed: RunningFeed, *arguments: str) -> Done:
+    return manage_patiently(feed.environment, "dead_letters", *arguments)
 
 
 def test_a_bad_message_is_stored_inspected_and_replayed(feed: RunningFeed) -> None:

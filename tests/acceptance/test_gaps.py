@@ -11,7 +11,7 @@ from cdc.wire.topic import TopicBounds
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed, wait_until_published
 from tests.acceptance.test_reconcile import reconcile
-from tests.support.commands import manage, wait_until
+from tests.support.commands import manage_patiently, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -102,7 +102,7 @@ def test_a_rewind_over_lost_records_hides_no_gap(feed: RunningFeed) -> None:
         if old < new
     }
 
-    manage(feed.environment, "rewind", "--to-earliest")
+    manage_patiently(feed.environment, "rewind", "--to-earliest")
     feed.consumer.start()
     feed.consumer.wait_for("partition.taken")
     wait_until(lambda: len(feed.status()["gaps"]) == len(lost), "the gaps are stored")

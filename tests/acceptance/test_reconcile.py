@@ -17,7 +17,7 @@ from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import insert_raw, replica, versions
 from tests.acceptance.writers import Writers
 from tests.support.builders import change, outgoing
-from tests.support.commands import manage, wait_until
+from tests.support.commands import manage_patiently, wait_until
 from tests.support.equality import COLLECTIONS
 
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -27,14 +27,14 @@ ROWS = 600
 
 
 def reconcile(feed: RunningFeed, *arguments: str) -> tuple[int, dict[str, Any]]:
-    done = manage(feed.environment, "reconcile", "--json", *arguments)
+    done = manage_patiently(feed.environment, "reconcile", "--json", *arguments)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
 def filled(feed: RunningFeed, rows: int = ROWS) -> list[int]:
     insert_raw(rows)
-    assert manage(feed.environment, "send_to_kafka").returncode == 0
+    assert manage_patiently(feed.environment, "send_to_kafka").returncode == 0
     feed.wait_until_equal()
     return list(range(1, rows + 1))
 
@@ -155,7 +155,7 @@ def test_a_document_of_a_later_version_is_reported_as_unrepaired(feed: RunningFe
     change = {"$set": {"title": "x", "_version": 2**62}}
     replica(feed)[COLLECTIONS[0]].update_one({"_id": story.pk}, change)
 
-    done = manage(feed.environment, "reconcile", "--repair")
+    done = manage_patiently(feed.environment, "reconcile", "--repair")
 
     assert done.returncode == 1
     assert f"stories_story {story.pk} still differs after the repair" in done.stderr
@@ -178,7 +178,7 @@ def test_a_new_epoch_repairs_a_forged_version(feed: RunningFeed) -> None:
     code, result = reconcile(feed, "--repair")
     (table,) = result["tables"]
     assert (code, table["repaired"], table["unrepaired"]) == (1, 0, 1)
-    assert manage(feed.environment, "new_epoch").returncode == 0
+    assert manage_patiently(feed.environment, "new_epoch").returncode == 0
     assert reconcile(feed, "--repair")[0] == 0
     feed.wait_until_equal()
     assert title_of(documents) == "ours"

@@ -1,9 +1,5 @@
 """Rewinding a running consumer changes nothing in the replica."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from cdc.models import OperatorAction
@@ -11,21 +7,13 @@ from cdc.runtime.counters import totals
 from cdc.runtime.telemetry import DUPLICATE, STALE
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
-from tests.support.commands import wait_until
-from tests.support.paths import ROOT
+from tests.support.commands import Done, manage_patiently, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 
-def rewind(feed: RunningFeed, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", "rewind", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **feed.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def rewind(feed: RunningFeed, *arguments: str) -> Done:
+    return manage_patiently(feed.environment, "rewind", *arguments)
 
 
 def absorbed() -> int:

@@ -11,7 +11,7 @@ from cdc.runtime.telemetry import CONSUMER_STARTED, RELAY_STARTED
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import replica
-from tests.support.commands import Done, manage, wait_until
+from tests.support.commands import Done, manage_patiently, wait_until
 from tests.support.equality import COLLECTIONS, table_content
 from tests.support.next_version import NEWEST, write_next_version
 from tests.support.paths import ROOT
@@ -35,7 +35,7 @@ class Version:
         self._feed, self.root = feed, root
 
     def run(self, *arguments: str) -> Done:
-        result = manage(self._feed.environment, *arguments, root=self.root)
+        result = manage_patiently(self._feed.environment, *arguments, root=self.root)
         assert result.returncode == 0, result.stdout + result.stderr
         return result
 

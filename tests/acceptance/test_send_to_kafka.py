@@ -15,7 +15,7 @@ from cdc.models import Checkpoint, OutboxRecord
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.writers import Writers
-from tests.support.commands import manage, wait_until
+from tests.support.commands import manage_patiently, wait_until
 from tests.support.equality import COLLECTIONS
 from tests.support.processes import Daemon
 
@@ -98,9 +98,9 @@ def test_a_dry_run_predicts_the_run(feed: RunningFeed) -> None:
         database[name].delete_many({"_id": {"$in": keys[2:5]}})
     before = {name: versions(database, name) for name in COLLECTIONS}
 
-    dry = manage(feed.environment, "send_to_kafka", "--dry-run")
+    dry = manage_patiently(feed.environment, "send_to_kafka", "--dry-run")
     assert not OutboxRecord.objects.exists()
-    run = manage(feed.environment, "send_to_kafka")
+    run = manage_patiently(feed.environment, "send_to_kafka")
     feed.wait_until_equal()
 
     assert (dry.returncode, run.returncode) == (0, 0), dry.stderr + run.stderr
@@ -130,8 +130,8 @@ def test_where_sends_matching_rows_and_removes_nothing(feed: RunningFeed) -> Non
     replica(feed)["stories_story"].insert_one({"_id": 999_999})
     arguments = ("send_to_kafka", "--where", "diggs=1", "title=a story")
 
-    dry = manage(feed.environment, *arguments, "--dry-run")
-    run = manage(feed.environment, *arguments)
+    dry = manage_patiently(feed.environment, *arguments, "--dry-run")
+    run = manage_patiently(feed.environment, *arguments)
 
     assert "stories_story: would insert 0, update 3, remove 0" in dry.stdout
     assert "3 rows and 0 deletes sent" in run.stdout
@@ -139,7 +139,7 @@ def test_where_sends_matching_rows_and_removes_nothing(feed: RunningFeed) -> Non
 
 
 def test_a_wrong_condition_is_one_message_and_exit_code_2(feed: RunningFeed) -> None:
-    done = manage(feed.environment, "send_to_kafka", "--where", "nope=1")
+    done = manage_patiently(feed.environment, "send_to_kafka", "--where", "nope=1")
 
     assert done.returncode == 2
     assert "--where names 'nope', but Story has no such field" in done.stderr

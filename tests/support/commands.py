@@ -13,6 +13,9 @@ from tests.support.paths import ROOT
 
 T = TypeVar("T")
 Done = subprocess.CompletedProcess[str]
+_FAILED = 1
+_SILENT = ("is not responding", "check its brokers", "is not draining")
+"""Parts of the messages of a command that got no answer in time."""
 
 
 def manage(environment: dict[str, str], *arguments: str, root: Path = ROOT) -> Done:
@@ -26,6 +29,18 @@ def manage(environment: dict[str, str], *arguments: str, root: Path = ROOT) -> D
         check=False,
         timeout=300,
     )
+
+
+def manage_patiently(environment: dict[str, str], *arguments: str, root: Path = ROOT) -> Done:
+    """Run a command, and run it again if a server did not answer in time; at most five times.
+
+    A command waits only a second for MongoDB, which is too short if a server gets no CPU time.
+    """
+    for _ in range(4):
+        done = manage(environment, *arguments, root=root)
+        if done.returncode != _FAILED or not any(part in done.stderr for part in _SILENT):
+            return done
+    return manage(environment, *arguments, root=root)
 
 
 def retried(attempt: Callable[[], T], seconds: float = 60.0) -> T:

@@ -10,7 +10,7 @@ from tests.acceptance.test_gaps import bounds, delete_records
 from tests.acceptance.test_reconcile import reconcile
 from tests.acceptance.verdict.processes import another, without_consumer
 from tests.acceptance.verdict.product import Product
-from tests.support.commands import manage, wait_until
+from tests.support.commands import manage_patiently, wait_until
 from tests.support.outbox_ids import truncate
 
 DISCARD = ("dead_letters", "discard", "--waiting", "--why", "a test")
@@ -61,7 +61,7 @@ def dead_letter(product: Product) -> Iterator[None]:
     try:
         yield
     finally:
-        done = manage(product.environment, *DISCARD)
+        done = manage_patiently(product.environment, *DISCARD)
         assert done.returncode == 0, done.stderr
 
 

@@ -17,7 +17,7 @@ from cdc.status.verdict import Status
 from tests.faults.crew import Crew, wait_until
 from tests.faults.traffic import Traffic
 from tests.faults.watcher import Judge, Watcher
-from tests.support.commands import manage
+from tests.support.commands import manage_patiently
 from tests.support.processes import REMOVED, Daemon
 
 
@@ -58,7 +58,7 @@ class Site:
 
     def run(self, *command: str, **environment: str) -> str:
         """Run a command that must succeed, and return its output."""
-        done = manage({**self.crew.environment, **environment}, *command)
+        done = manage_patiently({**self.crew.environment, **environment}, *command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -13,7 +13,7 @@ from tests.faults.schedule.plan import Fault, Step
 from tests.faults.schedule.probe import Probe
 from tests.faults.schedule.servers import Server, Servers
 from tests.faults.topic import Seen, ends_of, read_topic
-from tests.support.commands import Done, manage
+from tests.support.commands import Done, manage_patiently
 from tests.support.next_version import write_next_version
 
 _SLOW_SECONDS = 0.03
@@ -105,7 +105,7 @@ class Stage:
         self._command("rewind", "--to-time", moment)
 
     def _command(self, *arguments: str) -> Done:
-        done = manage(self.cast.crew.environment, *arguments, root=self.cast.crew.root)
+        done = manage_patiently(self.cast.crew.environment, *arguments, root=self.cast.crew.root)
         if done.returncode:
             lines = (done.stdout + done.stderr).strip().splitlines()
             self.refused.append(f"{' '.join(arguments)}: {' '.join(lines[-2:])}")

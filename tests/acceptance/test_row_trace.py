@@ -7,6 +7,7 @@ from django.conf import LazySettings
 
 from cdc.consumer.pause import pause
 from cdc.read_your_writes import wait_until_applied
+from cdc.status import row_trace
 from cdc.status.row_trace import trace_row
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
@@ -18,7 +19,10 @@ from tests.support.feed_settings import without_servers
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 
-def test_each_step_is_traced(feed: RunningFeed, settings: LazySettings) -> None:
+def test_each_step_is_traced(
+    feed: RunningFeed, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_trace, "PATIENCE_SECONDS", 60.0)
     settings.CDC = feed.settings
     story = Story.objects.create(title="first", href="http://example.org/")
     assert wait_until_applied(story, 60)

@@ -1,5 +1,7 @@
 """One trace from a web request through the outbox and Kafka to MongoDB, in three processes."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from tests.acceptance.conftest import RunningFeed, wait_until_published
 from tests.acceptance.test_send_to_kafka import replica
 from tests.cdc.capture.world import columns
 from tests.support.commands import wait_until
+from tests.support.paths import ROOT
 from tests.support.processes import Daemon
 from tests.support.traces import SAMPLED, TRACE, UNSAMPLED, printed, recorded, trace_of
 
@@ -39,9 +42,20 @@ def create_and_delete(request: HttpRequest) -> HttpResponse:
 urlpatterns = [path("create/", create), path("create-and-delete/", create_and_delete)]
 
 
+# Python runs this module at its start: on a busy machine, the last export may take seconds.
+PATIENT = """\
+from cdc.runtime import stop, tracing
+
+stop.Stop.__init__.__defaults__ = (60.0,)
+tracing.FLUSH_SECONDS = 60.0
+"""
+
+
 @pytest.fixture(autouse=True)
-def exporting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the processes of the test export their spans to their logs."""
+def exporting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Make the processes of the test export all their spans to their logs."""
+    (tmp_path / "sitecustomize.py").write_text(PATIENT)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
     for name, value in EXPORT.items():
         monkeypatch.setenv(name, value)
 

@@ -18,6 +18,7 @@ from playwright.sync_api import (
 from pytest_django.live_server_helper import LiveServer
 
 from cdc.context import acting_as
+from project.dashboard import cache
 from project.dashboard.cache import reports
 from stories.models import Status, Story
 from tests.support.chromium import launched
@@ -45,8 +46,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def no_earlier_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the dashboard's reports, because another test may have read them without stories."""
+    """Forget the dashboard's reports, because another test may have read them without stories.
+
+    Wait longer for the first one, because the machine may be busy.
+    """
     monkeypatch.setattr(reports, "_latest", OrderedDict())
+    monkeypatch.setattr(cache, "_FIRST_SECONDS", 60.0)
 
 
 @dataclass

@@ -53,7 +53,7 @@ def test_simultaneous_logins_do_not_evade_it(
     def examine(_: object, password: str, *more: str) -> bool:
         examined.append(password)
         with suppress(BrokenBarrierError):
-            together.wait(1)
+            together.wait(3)
         return False
 
     def run(number: int) -> int:

@@ -49,7 +49,7 @@ def test_few_passwords_are_hashed_at_once(name: str, monkeypatch: pytest.MonkeyP
 
     def hash_slowly(*_: str) -> bool:
         try:
-            together.wait(1)
+            together.wait(3)
         except BrokenBarrierError:
             return False
         return True

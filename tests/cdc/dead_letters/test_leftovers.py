@@ -10,6 +10,7 @@ from pymongo.database import Database
 from cdc.conf import CdcSettings
 from cdc.dead_letters.decisions import discard, replay
 from cdc.models import DeadLetter
+from cdc.mongo import client as mongo_client
 from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Document
 from cdc.mongo.reader import ReplicaReader
@@ -44,7 +45,10 @@ def _fields(story: Story) -> Any:
 
 
 @pytest.fixture
-def replica(feed_settings: CdcSettings, settings: Any) -> Iterator[Replica]:
+def replica(
+    feed_settings: CdcSettings, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Replica]:
+    monkeypatch.setattr("cdc.dead_letters.leftovers._SECONDS", 60.0)
     settings.CDC = feed_settings
     client = connect(feed_settings)
     yield Replica(database(client, feed_settings))
@@ -126,9 +130,9 @@ def test_without_mongodb_letters_are_discarded_and_marked(
     replica: Replica, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And only the first comparison waits for MongoDB."""
-    settings.CDC = replace(
-        settings.CDC, mongodb_uri="mongodb://127.0.0.1:1/?replicaSet=a&serverSelectionTimeoutMS=1"
-    )
+    settings.CDC = replace(settings.CDC, mongodb_uri="mongodb://127.0.0.1:1/?replicaSet=a")
+    options = {**mongo_client._OPTIONS, "serverSelectionTimeoutMS": 1}
+    monkeypatch.setattr(mongo_client, "_OPTIONS", options)
     monkeypatch.setattr("cdc.dead_letters.decisions._CHUNK", 2)
     waited: list[int] = []
     held = ReplicaReader.held

@@ -147,10 +147,14 @@ def test_a_silent_broker_is_not_called_slow(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def kafka(feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[CdcSettings]:
+def kafka(
+    feed_settings: CdcSettings, patience: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CdcSettings]:
     """A topic whose last records are large."""
     settings = replace(feed_settings, partitions=5)
     create_topic(settings)
+    monkeypatch.setattr(windows, "SECONDS", 600.0)
+    monkeypatch.setattr(topic_pages, "_SECONDS", 600.0)
     publisher = KafkaPublisher(settings)
     for first in range(1, 301, 20):
         sent = [large(number, 800_000, settings.topic) for number in range(first, first + 20)]

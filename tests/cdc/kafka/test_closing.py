@@ -25,8 +25,6 @@ from tests.support.feed_settings import without_servers
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 servers, topic, group, rounds, replaced = sys.argv[1:]
-if replaced == "no":  # A source that knows that it was replaced keeps its member ID.
-    module._LEAVE_SECONDS = 60.0
 for number in range(int(rounds)):
     settings = without_servers(bootstrap_servers=servers, group=f"{group}-{number}")
     members = partial(Groups(settings).members, settings.group)
@@ -39,7 +37,10 @@ for number in range(int(rounds)):
         while not other._consumer.memberid():
             time.sleep(0.05)
         time.sleep(0.5)
+        module._LEAVE_SECONDS = 60.0
         other.close()
+    # A source that knows that it was replaced keeps its member ID, and would wait all the time.
+    module._LEAVE_SECONDS = 60.0 if replaced == "no" else 2.0
     source.close()
     # An object that is collected must not block either.
     source = other = None

@@ -37,7 +37,10 @@ def db(feed_settings: CdcSettings) -> Iterator[Database[dict[str, Any]]]:
 
 
 @pytest.fixture
-def columns(db: Database[dict[str, Any]], feed_settings: CdcSettings) -> DocumentColumns:
+def columns(
+    db: Database[dict[str, Any]], feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
+) -> DocumentColumns:
+    monkeypatch.setattr("cdc.mongo.columns._LOOK_SECONDS", 60.0)
     return DocumentColumns(db.client, feed_settings)
 
 

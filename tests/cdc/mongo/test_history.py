@@ -90,6 +90,7 @@ def test_a_search_by_offset_that_takes_too_long_says_so(
     stored: Collection[Document], history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored.insert_many([{"partition": 0, "offset": 0} for _ in range(50_000)])
+    monkeypatch.setattr("cdc.mongo.history._MOST_MS", 60_000)
     assert history.at(0, 1) is None
     monkeypatch.setattr("cdc.mongo.history._MOST_MS", 1)
 

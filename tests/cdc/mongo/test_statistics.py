@@ -16,7 +16,10 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def client(feed_settings: CdcSettings) -> Iterator[MongoClient[dict[str, Any]]]:
+def client(
+    feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MongoClient[dict[str, Any]]]:
+    monkeypatch.setattr("cdc.mongo.statistics._RATES_MS", 60_000)
     client = connected(feed_settings)
     yield client
     client.drop_database(feed_settings.mongodb_database)

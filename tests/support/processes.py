@@ -11,7 +11,17 @@ from typing import IO
 
 from tests.support.paths import ROOT
 
-MANAGE = ("manage.py",)
+_PATIENT = """\
+import sys
+import manage
+from cdc.runtime import stop
+
+stop._LAST_SECONDS = 60.0
+sys.argv[0] = "manage.py"
+sys.exit(manage.main())
+"""
+MANAGE = ("-c", _PATIENT)
+"""`manage.py`, but a process that gets no CPU time at the end of its grace period ends with 0."""
 REMOVED = "Kafka removed this consumer from its group"
 """The last error of a consumer that got no CPU time for 6 s, for example."""
 
@@ -60,10 +70,15 @@ class Daemon:
             self._process = self._run(output)
 
     def wait_for(self, event: str, seconds: float = 90.0) -> None:
-        """Wait until the current process has logged `event`."""
+        """Wait until the current process has logged `event`.
+
+        Restart a consumer that Kafka has removed from its group, as a supervisor does.
+        """
         deadline = time.monotonic() + seconds
         while event not in self.current_log:
-            assert self.alive(), self.log
+            if not self.alive():
+                assert REMOVED in self.current_log, self.log
+                self.start()
             assert time.monotonic() < deadline, self.log
             time.sleep(0.02)
 

@@ -110,32 +110,29 @@ class Crew:
         self, members: Sequence[Member], fault: str, provoke: Callable[[], object]
     ) -> Member:
         """Set a fault for `members`. Return the first member that executed it; disarm the rest."""
-        ended_before = len(self.ended)
         for member in members:
             member.arm(fault)
         provoke()
         self._wait_until(lambda: self._anyone_struck(members), f"{fault} strikes")
         victim = next(member for member in members if member.struck())
-        # Two processes may be killed in the same moment. `tend` has restarted one of them.
-        restarted = {name for name, code in self.ended[ended_before:] if code == -signal.SIGKILL}
         for member in members:
-            if not member.disarm() and member is not victim and member.name not in restarted:
+            if not member.disarm() and member is not victim:
                 # This member reached the point before its fault was removed.
                 wait_until(member.struck, f"{fault} strikes {member.name}")
                 member.daemon.resume()
         return victim
 
     def _anyone_struck(self, members: Sequence[Member]) -> bool:
-        struck = [member for member in members if member.struck()]
         # A consumer that was suspended earlier may have lost its membership and ended: restart it.
-        self.tend(besides=struck)
-        return bool(struck)
+        self.tend(killed=False)
+        return any(member.struck() for member in members)
 
-    def tend(self, besides: Sequence[Member] = ()) -> None:
-        """Restart the members that have ended, as a supervisor does."""
+    def tend(self, *, killed: bool = True) -> None:
+        """Restart the members that have ended, as a supervisor does; if asked, not killed ones."""
         for member in self.members:
-            if not member.daemon.alive() and member not in besides:
-                self.ended.append((member.name, member.daemon.exit_code))
+            code = member.daemon.exit_code
+            if code is not None and (killed or code != -signal.SIGKILL):
+                self.ended.append((member.name, code))
                 member.daemon.start()
 
     def equal(self) -> bool:

@@ -23,7 +23,7 @@ install: .venv/run.stamp
 test: .venv/$(if $(filter sqlite,$(DB)),test,databases).stamp
 	@$(BIN)/python -m tests --db $(DB)
 
-# Run the linter, the type checker and the tests that need no servers. Takes less than a minute.
+# Run the linter, the type checker and the fast tests that need no servers. Takes under a minute.
 check:
 	@$(MAKE) --no-print-directory --jobs=2 lint units
 

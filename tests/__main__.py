@@ -3,7 +3,7 @@
 Starts Kafka, mongod and the databases, in Docker containers or in a temporary folder. Runs the
 whole suite on the first database and the tests marked `database` on the other databases. Four
 pytest processes run in parallel. The last line shows what was run and what was not. With `--units`,
-no servers are started, and all parts of the unit tests run in parallel.
+no servers are started, and all parts of the fast unit tests run in parallel.
 """
 
 import argparse
@@ -30,8 +30,7 @@ from tests.support.servers import Servers
 NEEDS_ALL_SERVERS = "tests/project/stack/sql/test_server.py"
 UNITS = "not services and not faults and not browser and not slow and (not database or counted)"
 UNIT_PARTS = (
-    "tests/cdc/feed",
-    "tests/project/http tests/project/up",
+    "tests/cdc/feed tests/project/http tests/project/up",
     "tests/cdc/capture tests/cdc/consumer tests/cdc/resync tests/cdc/runtime",
     "tests/project/dashboard tests/project/operations tests/stories tests/users",
 )

@@ -18,7 +18,7 @@ from tests.support.letters import letter, letter_about
 from tests.support.static_files import plain_static_files
 from users.models import User
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 LIST = "/admin/cdc/deadletter/"
 HOSTILE = "<script>alert(1)</script>\x00\u202e\u2066' onload=alert(1) {{ 7|add:7 }}"
 
@@ -70,7 +70,6 @@ def test_a_letter_is_replayed_after_a_confirmation(client: Client, boss: User) -
     assert "wider now" in log
 
 
-@pytest.mark.slow
 def test_many_are_discarded_at_once(client: Client, boss: User) -> None:
     letters = [letter() for _ in range(600)]
 

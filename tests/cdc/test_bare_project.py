@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
 PROJECT = """
 import importlib
 import pkgutil

@@ -19,7 +19,7 @@ from tests.support.static_files import plain_static_files
 from users.lockout import MAX_PER_ACCOUNT
 from users.models import RoleChange, User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,10 @@
 """The start of a process."""
 
+import pytest
+
 from tests.support.commands import manage
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_command_collects_garbage_but_not_what_it_has_imported() -> None:

@@ -28,6 +28,8 @@ from tests.support.latest import patient
 from tests.support.static_files import plain_static_files
 from users.models import RoleChange, User, UserType
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = ("anonymous", *UserType.values, "staff", "superuser")
 Row = tuple[int, ...]
 Ended = tuple[str, str]
@@ -266,9 +268,9 @@ def ended(clients: dict[str, Client], django_db_blocker: Any) -> Iterator[dict[E
 @pytest.fixture(scope="module")
 def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Client]]:
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
+        before = filled_tables("default")
         # Access control needs no services.
         patch.setattr(feed_state.feed, "latest", patient(lambda: None))
-        before = filled_tables("default")
         patch.setattr(cache.reports, "read", lambda _: None)
         patch.setattr(feed_state, "rates", patient(lambda: None))
         patch.setattr(feed_page, "content_of", lambda *_: feed_page.PageContent())
@@ -297,10 +299,10 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
             user.delete()
         RoleChange.objects.all()._raw_delete("default")
         OutboxRecord.objects.all().delete()
-
-
         Session.objects.all().delete()
         assert filled_tables("default") == before, "the next test finds rows of this module"
+
+
 def address(route: str) -> str:
     for part, example in EXAMPLES.items():
         route = route.replace(part, example)
@@ -325,7 +327,6 @@ def test_path_responds_to_each_user(route: str, clients: dict[str, Client]) -> N
     )
 
 
-@pytest.mark.slow
 @pytest.mark.django_db(transaction=False)
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_script_gets_neither_the_login_page_nor_a_403(
@@ -360,7 +361,6 @@ FORMS = {
 NO_STREAM = 501
 
 
-@pytest.mark.slow
 @pytest.mark.django_db(transaction=False)
 @pytest.mark.parametrize("route", ROUTES)
 def test_large_requests_are_no_server_errors(route: str, clients: dict[str, Client]) -> None:
@@ -379,7 +379,6 @@ def test_large_requests_are_no_server_errors(route: str, clients: dict[str, Clie
     } == {}
 
 
-@pytest.mark.slow
 @pytest.mark.django_db(transaction=False)
 @pytest.mark.parametrize("route", ROUTES)
 def test_path_treats_an_ended_session_like_no_session(
@@ -395,7 +394,6 @@ def test_path_treats_an_ended_session_like_no_session(
     assert found == dict.fromkeys(found, anonymous)
 
 
-@pytest.mark.slow
 @pytest.mark.django_db(transaction=False)
 @pytest.mark.parametrize("route", ROUTES)
 def test_path_that_is_closed_to_a_user_also_refuses_a_post(

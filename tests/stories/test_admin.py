@@ -24,7 +24,7 @@ from tests.support.fuzzing import Fields
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 LIST = "/admin/stories/story/"
 
 
@@ -332,7 +332,6 @@ def test_empty_json_box_means_the_default(client: Client, stories: list[Story]) 
     assert (story.user, story.shorturl, story.thumbnail) == ({}, [], None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -13,6 +13,8 @@ from stories.models import Status, Story, reason_of
 from users.demo import CUSTOMER
 from users.models import User, UserType
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 

@@ -23,6 +23,7 @@ from tests.support.commands import wait_until
 from tests.support.sqlite import outbox_sequence
 from users.models import User
 
+pytestmark = pytest.mark.slow
 PATIENT = """\
 import sys
 import manage
@@ -74,7 +75,6 @@ def run_for(traffic: DemoTraffic, clock: ManualClock, seconds: float) -> None:
 
 @pytest.mark.django_db(transaction=True)
 class TestChanges:
-    @pytest.mark.slow
     def test_each_change_is_one_event_of_a_demo_story(
         self, traffic: DemoTraffic, clock: ManualClock
     ) -> None:
@@ -94,7 +94,6 @@ class TestChanges:
         assert untouched.isdisjoint(record.key for record in records)
         assert all(record.before != record.after for record in records)
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("count", [0, 20, 12])
     def test_number_of_stories_stays_in_its_range(
         self,
@@ -116,7 +115,6 @@ class TestChanges:
         assert (lowest >= min(count, 12), highest <= 20) == (True, True)
         assert found >= 12
 
-    @pytest.mark.slow
     def test_the_stories_of_the_year_remain_and_a_day_has_few_new_ones(
         self, traffic: DemoTraffic, clock: ManualClock
     ) -> None:
@@ -231,7 +229,6 @@ def own_database(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return environment
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it(own_database: dict[str, str], number: int) -> None:
     command = [sys.executable, "-c", PATIENT, "demo_traffic", "--rate", "50"]

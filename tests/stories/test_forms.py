@@ -16,7 +16,7 @@ from tests.stories.actions.test_votes import together
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 SENT = {"title": "A lamp", "link": "http://a.example/", "description": "It shines."}
 
 

@@ -13,7 +13,7 @@ from stories.templatetags.stories import host, web_address
 from tests.support.static_files import plain_static_files
 from users.models import User
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

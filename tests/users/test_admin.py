@@ -14,7 +14,7 @@ from tests.support.fuzzing import Fields
 from users.models import RoleChange, User, UserType
 from users.templatetags.users import breakable
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 NEW = {
     "email": " New@People.example",

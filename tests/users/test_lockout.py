@@ -17,7 +17,7 @@ from tests.users.conftest import PASSWORD
 from users.lockout import locked_accounts, login_name
 from users.models import User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 HERE, THERE = "198.51.100.7", "203.0.113.9"
 WRONG = "wrong"
 
@@ -159,7 +159,6 @@ def test_a_login_attempt_is_counted_for_a_normalized_address(
     assert login_name(RequestFactory().post("/login/", posted), credentials) == expected
 
 
-@pytest.mark.slow
 def test_addresses_of_one_ipv6_network_are_counted_together(ann: User) -> None:
     addresses = [f"2001:db9:1:2::{number:x}:1" for number in range(40)]
     found = [attempt(ann.email, address=address).status_code for address in addresses]
@@ -214,7 +213,6 @@ def test_attempts_during_a_lock_do_not_extend_it(ann: User) -> None:
     assert (after.attempt_time, after.failures_since_start) == (began.attempt_time, 5)
 
 
-@pytest.mark.slow
 def test_one_password_for_many_accounts_locks_the_network(
     ann: User, boss: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +229,6 @@ def test_one_password_for_many_accounts_locks_the_network(
     assert attempt(ann.email, PASSWORD).status_code == 302
 
 
-@pytest.mark.slow
 def test_people_of_one_network_who_mistype_do_not_lock_it(
     ann: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from django.test import Client
 from tests.support.fuzzing import Fields
 from users.models import User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
 def names(related: Any) -> list[str]:

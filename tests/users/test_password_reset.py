@@ -17,7 +17,7 @@ from users.limits import RESET, WINDOW
 from users.mail import mail_thread
 from users.models import ResetRequest, User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 NEW = "another-long-42"
 
 

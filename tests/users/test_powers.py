@@ -13,7 +13,7 @@ from tests.users.conftest import PASSWORD, logged_in
 from users.models import RoleChange, User, UserType
 from users.roles import may_manage
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 NEW_PASSWORD = "another-long-42"
 OTHERS = ("technical_worker", "senior_management", "staff", "superuser")

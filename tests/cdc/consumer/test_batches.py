@@ -22,7 +22,9 @@ from tests.cdc.consumer.test_consumer import TOPIC, Feed, run
 from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered, outgoing
 from tests.support.commands import wait_until
 from tests.support.feed_settings import without_servers
-from tests.support.mongodb import OwnMongod, running, set_parameter
+from tests.support.mongodb import OwnMongod, connected, running, set_parameter
+
+pytestmark = pytest.mark.slow
 
 
 class Choosy(MemoryReplica):
@@ -348,14 +350,14 @@ def test_batches_that_outlast_a_transaction_are_halved(
     def slow(planned: Any, batch: Sequence[Delivered], *rest: Any, **more: Any) -> None:
         write(planned, batch, *rest, **more)
         if len(batch) > 100:
+            outlasted.append(len(batch))
             wait_until(own.no_transaction_is_open, "the server to end the transaction")
 
-            outlasted.append(len(batch))
     replica._write = slow
     own.feed.send(*map(created, range(1, 401)))
 
     own.run(set(range(1, 401)))
 
+    assert set(outlasted) == {400, 200}
     assert own.keys() == set(range(1, 401))
     assert not own.feed.letters.kept
-    assert set(outlasted) == {400, 200}

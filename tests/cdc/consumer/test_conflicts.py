@@ -14,6 +14,8 @@ from cdc.wire.records import Outgoing, Record
 from tests.cdc.consumer.test_consumer import TOPIC, Feed, run
 from tests.support.builders import COLLECTIONS, SOURCE, change, delivered, outgoing
 
+pytestmark = pytest.mark.slow
+
 
 def partition(record: Outgoing) -> int:
     return crc32(record.key) % 5

@@ -29,6 +29,8 @@ from tests.support.static_files import plain_static_files
 from tests.support.topics import create_topic
 from users.models import User, UserType
 
+pytestmark = pytest.mark.slow
+
 ALL = Filter()
 OPERATORS = Audience.OPERATORS
 
@@ -151,10 +153,10 @@ def kafka(
     feed_settings: CdcSettings, patience: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[CdcSettings]:
     """A topic whose last records are large."""
-    settings = replace(feed_settings, partitions=5)
-    create_topic(settings)
     monkeypatch.setattr(windows, "SECONDS", 600.0)
     monkeypatch.setattr(topic_pages, "_SECONDS", 600.0)
+    settings = replace(feed_settings, partitions=5)
+    create_topic(settings)
     publisher = KafkaPublisher(settings)
     for first in range(1, 301, 20):
         sent = [large(number, 800_000, settings.topic) for number in range(first, first + 20)]

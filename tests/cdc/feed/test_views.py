@@ -28,7 +28,7 @@ from tests.support.builders import change, outgoing, tombstone
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
 class MemoryHistory:

@@ -22,7 +22,7 @@ from tests.support.feed_settings import without_servers
 from tests.support.mongodb import connected
 from tests.support.topics import create_topic
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 UNREACHABLE = without_servers(bootstrap_servers="127.0.0.1:1", mongodb_uri="mongodb://127.0.0.1:1/")
 
 

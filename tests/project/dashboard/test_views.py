@@ -22,7 +22,7 @@ from tests.support.static_files import plain_static_files
 from tests.support.status import busy_status, healthy_status
 from users.models import User, UserType
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 PAGE = "/senior_management/"
 
 

@@ -17,6 +17,8 @@ from project.http.asgi_types import Receive, Scope, Send
 from project.http.client_connection import ClientConnection, Phase
 from project.web_server import Server
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 SECONDS = 60.0
 MOST = 20

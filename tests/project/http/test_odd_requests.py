@@ -7,7 +7,7 @@ from django.test import AsyncClient, Client
 from tests.support.static_files import plain_static_files
 from users.models import User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -14,6 +14,8 @@ from project.stack.ports import free_port
 from tests.project.metrics.samples import samples_of
 from tests.support.processes import Daemon
 
+pytestmark = pytest.mark.slow
+
 
 class Counts:
     def since_start(self) -> dict[str, int]:

@@ -24,7 +24,7 @@ from tests.support.letters import letter
 from tests.support.status import healthy_status
 from users.models import User, UserType
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 SECRET = "pat@people.example"
 
 

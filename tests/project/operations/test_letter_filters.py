@@ -12,7 +12,7 @@ from cdc.models import DeadLetter
 from tests.support.feed_settings import without_servers
 from tests.support.letters import letter, letter_about
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 LIST = "/operations/dead_letters/"
 
 

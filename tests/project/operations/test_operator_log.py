@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from cdc.context import acting_as
 from cdc.operator_log import log_action
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
 def test_the_log_is_paginated(worker: Client) -> None:

@@ -31,7 +31,9 @@ NEEDS_ALL_SERVERS = "tests/project/stack/sql/test_server.py"
 UNITS = "not services and not faults and not browser and not slow and (not database or counted)"
 UNIT_PARTS = (
     "tests/cdc/feed tests/project/http tests/project/up",
+    "tests/architecture tests/bench tests/contract tests/docs tests/mutation",
     "tests/cdc/capture tests/cdc/consumer tests/cdc/resync tests/cdc/runtime",
+    "tests/cdc/jobs tests/cdc/kafka tests/cdc/mongo tests/cdc/outbox tests/cdc/wire",
     "tests/project/dashboard tests/project/operations tests/stories tests/users",
 )
 """The parts of the unit tests: more than there are processors, because many tests wait."""

@@ -15,7 +15,7 @@ from cdc.models import Checkpoint, OutboxRecord
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.writers import Writers
-from tests.support.commands import manage_patiently, wait_until
+from tests.support.commands import manage, manage_patiently, wait_until
 from tests.support.equality import COLLECTIONS
 from tests.support.processes import Daemon
 
@@ -139,7 +139,7 @@ def test_where_sends_matching_rows_and_removes_nothing(feed: RunningFeed) -> Non
 
 
 def test_a_wrong_condition_is_one_message_and_exit_code_2(feed: RunningFeed) -> None:
-    done = manage_patiently(feed.environment, "send_to_kafka", "--where", "nope=1")
+    done = manage(feed.environment, "send_to_kafka", "--where", "nope=1")
 
     assert done.returncode == 2
     assert "--where names 'nope', but Story has no such field" in done.stderr

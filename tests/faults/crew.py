@@ -128,7 +128,10 @@ class Crew:
         return any(member.struck() for member in members)
 
     def tend(self, *, killed: bool = True) -> None:
-        """Restart the members that have ended, as a supervisor does; if asked, not killed ones."""
+        """Restart the members that have ended, as a supervisor does.
+
+        Unless `killed`, do not restart those that SIGKILL ended.
+        """
         for member in self.members:
             code = member.daemon.exit_code
             if code is not None and (killed or code != -signal.SIGKILL):

@@ -29,10 +29,12 @@ def test_a_process_that_is_killed_at_any_moment_is_found(tmp_path: Path) -> None
     crew.consumers, crew.ended = [], []
     crew.relays = [LateVictim("a", tmp_path, {}, program=PROGRAM)]
 
-    assert crew.strike(crew.relays, "relay.read:kill", lambda: None) is crew.relays[0]
+    try:
+        assert crew.strike(crew.relays, "relay.read:kill", lambda: None) is crew.relays[0]
+        assert crew.relays[0].daemon.exit_code == -signal.SIGKILL
 
-    assert crew.relays[0].daemon.exit_code == -signal.SIGKILL
-    crew.tend()
-    assert crew.ended == [("a", -signal.SIGKILL)]
-    assert crew.relays[0].daemon.alive()
-    crew.kill()
+        crew.tend()
+        assert crew.ended == [("a", -signal.SIGKILL)]
+        assert crew.relays[0].daemon.alive()
+    finally:
+        crew.kill()

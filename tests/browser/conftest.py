@@ -3,6 +3,7 @@
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,19 +30,40 @@ PASSWORD = "correct-horse-7"
 _MILLISECONDS = 60_000
 """The timeout of a step. It is long because databases, Kafka and other tests share the machine."""
 expect.set_options(timeout=_MILLISECONDS)
+_PATIENT = (
+    "document.addEventListener('htmx:configRequest', "
+    f"(event) => {{ event.detail.timeout = {_MILLISECONDS} }})"
+)
+"""Replaces the timeout of htmx's requests, because a page that reaches it reports an error."""
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     # Playwright runs an event loop in this thread. Django refuses database queries in such threads.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     with sync_playwright() as playwright:
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-        browser = launched(playwright)
-        yield browser
-        browser.close()
+        chromium = launched(playwright)
+        yield chromium
+        chromium.close()
     if before is None:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@contextmanager
+def without_contexts_after(browser: Browser) -> Iterator[Browser]:
+    """Close the pages that a failed test leaves open: they would request a dead server forever."""
+    try:
+        yield browser
+    finally:
+        for context in browser.contexts:
+            context.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    with without_contexts_after(chromium):
+        yield chromium
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +100,7 @@ class Visitor:
 def new_context(browser: Browser, **options: Any) -> BrowserContext:
     context = browser.new_context(**options)
     context.set_default_timeout(_MILLISECONDS)
+    context.add_init_script(_PATIENT)
     return context
 
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from stories.models import Story
-from tests.browser.conftest import PASSWORD, Visitor
+from tests.browser.conftest import PASSWORD, Visitor, new_context
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -119,7 +119,7 @@ def test_the_menus_work_without_script(visitor: Visitor, people: dict[str, User]
     browser = visitor.page.context.browser
     assert browser is not None
     visitor.log_in(people["customer"])
-    context = browser.new_context(java_script_enabled=False)
+    context = new_context(browser, java_script_enabled=False)
     context.add_cookies(visitor.page.context.cookies())  # type: ignore[arg-type]
     page = context.new_page()
     page.goto(f"{visitor.url}/stories/")

@@ -137,7 +137,7 @@ class ReplicaConsumer:
         if lost_from is not None:
             lost = {"lost_from": lost_from, "resumed_at": resumed.next_offset}
             gap = telemetry.PARTITION_GAP
-            telemetry.log(_log, logging.ERROR, gap, partition=source.partition, **lost)
+            telemetry.log(_log, logging.ERROR, gap, **asdict(source), **lost)
         return replace(resumed, recreated=position.recreated)
 
     def _apply(self, records: Sequence[Record]) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from dataclasses import asdict
 
 from cdc.consumer import spans
 from cdc.errors import Fatal
@@ -23,7 +24,7 @@ def report_rejected(record: Record, reason: str) -> None:
         _log,
         logging.ERROR,
         telemetry.MESSAGE_REJECTED,
-        partition=record.source.partition,
+        **asdict(record.source),
         offset=record.offset,
         reason=reason,
     )

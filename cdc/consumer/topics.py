@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Protocol
 
 from cdc.errors import Fenced
@@ -89,5 +90,4 @@ def report_taken(source: TopicPartition, position: StoredPosition) -> None:
     event, level = telemetry.PARTITION_TAKEN, logging.INFO
     if position.recreated:
         event, level = telemetry.PARTITION_RECREATED, logging.WARNING
-    place = {"partition": source.partition, "offset": position.next_offset}
-    telemetry.log(_log, level, event, **place)
+    telemetry.log(_log, level, event, **asdict(source), offset=position.next_offset)

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -234,9 +235,7 @@ class KafkaSource:
             raise Fatal(self._explanation(error))
         lost = error.code() in POSITION_LOST
         level = logging.ERROR if lost else logging.WARNING
-        telemetry.log(
-            _log, level, telemetry.KAFKA_ERROR, partition=source.partition, error=str(error)
-        )
+        telemetry.log(_log, level, telemetry.KAFKA_ERROR, **asdict(source), error=str(error))
         if lost and source in self._started:
             # The partition is taken over again, which shows whether the topic was recreated. If it
             # was, no records of the new topic are lost.

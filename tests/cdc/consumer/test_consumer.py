@@ -610,7 +610,8 @@ def test_records_that_retention_deleted_unread_are_a_gap(
     assert feed.store.gaps == {source: (1, 5)}
     (logged,) = [item for item in caplog.records if item.message == telemetry.PARTITION_GAP]
     ends = (logged.__dict__["lost_from"], logged.__dict__["resumed_at"])
-    assert (logged.__dict__["partition"], *ends) == (source.partition, 1, 5)
+    place = (logged.__dict__["topic"], logged.__dict__["partition"])
+    assert (*place, *ends) == (TOPIC, source.partition, 1, 5)
     assert feed.source.starts[source] == (5, None)
     assert feed.titles() == {1: "version 1.7"}
     assert feed.store.positions[source] == 7

@@ -75,7 +75,7 @@ def test_neither_the_log_nor_the_span_of_a_dead_letter_quotes_values(
     assert reason == "Column diggs contains 'ann@example.org', not a 64-bit integer."
     (logged,) = [vars(each) for each in caplog.records if each.message == "message.rejected"]
     public = "Column diggs contains an invalid value, not a 64-bit integer."
-    assert logged["reason"] == public
+    assert (logged["reason"], logged["topic"]) == (public, TOPIC)
     assert "ann@" not in str(logged)
     assert spans.named(f"apply {TOPIC}").status.description == public
 

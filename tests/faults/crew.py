@@ -15,13 +15,18 @@ from tests.support.equality import replica_content, table_content
 from tests.support.paths import ROOT
 from tests.support.processes import MANAGE, Daemon
 
+COSTLY_SECONDS = 0.1
+"""The pause between two looks that read whole collections or the whole status."""
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> float:
+
+def wait_until(
+    holds: Callable[[], bool], what: str, seconds: float = 90.0, *, every: float = 0.02
+) -> float:
     """Wait until `holds()` is true. Return the seconds waited. Fail the test after `seconds`."""
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
-        time.sleep(0.02)
+        time.sleep(every)
     return time.monotonic() - began
 
 
@@ -147,12 +152,15 @@ class Crew:
         return all(content == wanted for content in found)
 
     def wait_until_equal(self, seconds: float = 90.0) -> float:
-        return self._wait_until(self.equal, "the table and the collections are equal", seconds)
+        what = "the table and the collections are equal"
+        return self._wait_until(self.equal, what, seconds, every=COSTLY_SECONDS)
 
-    def _wait_until(self, holds: Callable[[], bool], what: str, seconds: float = 90.0) -> float:
+    def _wait_until(
+        self, holds: Callable[[], bool], what: str, seconds: float = 90.0, *, every: float = 0.02
+    ) -> float:
         """Wait until `holds()` is true. A failure shows the members' logs."""
         try:
-            return wait_until(holds, what, seconds)
+            return wait_until(holds, what, seconds, every=every)
         except AssertionError as error:
             error.add_note(self.logs())
             raise

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,14 @@ import pytest
 from django.db import connection
 
 from cdc.conf import CdcSettings
+from cdc.consumer.pause import pause
 from cdc.models import OutboxRecord
 from cdc.registry import registry
 from stories.models import Story
 from tests.support.commands import manage, wait_until
 from tests.support.equality import wait_until_equal
 from tests.support.paths import ROOT
-from tests.support.processes import REMOVED, Daemon
+from tests.support.processes import Daemon
 
 STATUS_SECONDS = 90.0
 
@@ -45,8 +46,16 @@ class RunningFeed:
 
     def tend(self) -> None:
         """Restart the consumer if Kafka has removed it from its group, as a supervisor does."""
-        if not self.consumer.alive() and REMOVED in self.consumer.current_log:
-            self.consumer.start()
+        self.consumer.tend()
+
+    def wait_until(self, reached: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+        """Wait until `reached()` is true. Meanwhile, tend the consumer."""
+
+        def tended() -> bool:
+            self.tend()
+            return reached()
+
+        wait_until(tended, what, seconds)
 
     def status(self, root: Path = ROOT) -> dict[str, Any]:
         """Return what `cdc_status --json` of the code in `root` prints when all servers respond.
@@ -61,6 +70,25 @@ class RunningFeed:
             if not found["problems"]:
                 return found
             assert time.monotonic() < deadline, found["problems"]
+
+    def pause(self, reason: str) -> None:
+        """Pause the consumer, and wait until it has noticed this."""
+        event = "consumer.paused"
+        # A process may count as paused before it can read the state.
+        before = self.consumer.log.count(event)
+        pause(self.settings.group, reason, using="default")
+        self.wait_until(lambda: self.consumer.log.count(event) > before, "the pause")
+
+    def healthy_status(self, root: Path = ROOT) -> dict[str, Any]:
+        """Return the status when it is healthy.
+
+        A daemon that failed for seconds at its start counts as failing for some seconds more.
+        """
+        deadline = time.monotonic() + STATUS_SECONDS
+        while not (found := self.status(root))["healthy"]:
+            self.tend()
+            assert time.monotonic() < deadline, found["verdict"]
+        return found
 
     def kill(self) -> None:
         for daemon in (self.relay, self.consumer):

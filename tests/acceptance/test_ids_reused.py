@@ -13,7 +13,6 @@ from cdc.read_your_writes import wait_until_applied
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed, wait_until_published
 from tests.acceptance.test_own_writes import titles
-from tests.support.commands import wait_until
 from tests.support.outbox_ids import truncate
 from tests.support.processes import Daemon
 from tests.support.put_back import DatabaseCopy
@@ -66,7 +65,7 @@ def test_a_database_put_back_under_the_running_feed_ends_equal(
     again.save()
     rename(kept, "after")
     here.relay.wait_for("outbox.ids_reused")
-    wait_until(lambda: Job.objects.filter(state=JobState.DONE).exists(), "the repair", 120)
+    here.wait_until(lambda: Job.objects.filter(state=JobState.DONE).exists(), "the repair", 120)
     here.wait_until_equal(120)
 
     assert epoch() > before

@@ -10,7 +10,6 @@ from cdc.jobs.table import Jobs
 from cdc.models import Checkpoint, Job, JobState, OutboxRecord
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
-from tests.support.commands import wait_until
 from tests.support.processes import Daemon
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
@@ -39,28 +38,28 @@ def test_a_killed_snapshot_is_resumed_and_another_is_cancelled(
     daemon = Daemon(feed.folder / "jobs.log", feed.environment, "run_jobs")
     try:
         trips = CanaryTrip.objects.filter(seconds__isnull=False)
-        wait_until(trips.exists, "the canary's return")
+        feed.wait_until(trips.exists, "the canary's return")
         feed.relay.kill()  # the sent rows stay in the outbox and can be counted
         job = slow_snapshot()
-        wait_until(lambda: state(job).done >= 200, "the first rows")
+        feed.wait_until(lambda: state(job).done >= 200, "the first rows")
         daemon.kill()
         daemon.start()
         Job.objects.update(expires_at=Now())  # otherwise the test would wait ten seconds
-        wait_until(lambda: state(job).state == JobState.DONE, "the end")
+        feed.wait_until(lambda: state(job).state == JobState.DONE, "the end")
         assert state(job).result == f"stories_story: {ROWS} rows and 0 deletes sent"
         assert state(job).crashes == 1
         assert "Resuming stories_story: " in state(job).said
         assert OutboxRecord.objects.filter(op="r").count() == ROWS
 
         other = slow_snapshot()
-        wait_until(lambda: state(other).state == JobState.RUNNING, "the other's beginning")
+        feed.wait_until(lambda: state(other).state == JobState.RUNNING, "the other's beginning")
         JOBS.cancel(other, "enough")
-        wait_until(lambda: state(other).state == JobState.CANCELLED, "the cancelling")
+        feed.wait_until(lambda: state(other).state == JobState.CANCELLED, "the cancelling")
         assert not Checkpoint.objects.exists()
 
         feed.relay.start()
         compared = JOBS.ask(RECONCILE, {}, "all", "")
-        wait_until(lambda: state(compared).state == JobState.DONE, "the comparison")
+        feed.wait_until(lambda: state(compared).state == JobState.DONE, "the comparison")
         assert f"{ROWS} rows compared: every document matches" in state(compared).result
         assert daemon.stop() == 0
     finally:

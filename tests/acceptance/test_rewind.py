@@ -7,7 +7,7 @@ from cdc.runtime.counters import totals
 from cdc.runtime.telemetry import DUPLICATE, STALE
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
-from tests.support.commands import Done, manage_patiently, wait_until
+from tests.support.commands import Done, manage_patiently
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -41,7 +41,7 @@ def test_a_running_consumer_reads_again_and_applies_nothing(
 
     assert result.returncode == 0, result.stderr
     assert OperatorAction.objects.get().what == "rewind"
-    wait_until(lambda: absorbed() >= before + 20, "the records to be read again")
+    feed.wait_until(lambda: absorbed() >= before + 20, "the records to be read again")
     feed.wait_until_equal()
 
 

@@ -11,7 +11,6 @@ from project.pages import feed_state
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.project.metrics.samples import samples_of
-from tests.support.commands import wait_until
 from tests.support.latest import patient
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
@@ -33,7 +32,7 @@ def test_the_time_runs_while_the_consumer_is_stopped(
     whole = feed.settings.delete_marker_days * DAY
     stories = [Story.objects.create(title=f"{n}", href="http://a.example/") for n in range(20)]
     feed.wait_until_equal()
-    wait_until(lambda: set(times("data_loss").values()) == {whole}, "the positions")
+    feed.wait_until(lambda: set(times("data_loss").values()) == {whole}, "the positions")
     assert len(times("data_loss")) == feed.settings.partitions
     assert times("marker_expiry") == times("data_loss")
 
@@ -44,9 +43,9 @@ def test_the_time_runs_while_the_consumer_is_stopped(
         return sorted(value < whole - 2 for value in times(metric).values())[-2:] == [False, True]
 
     for metric in ("data_loss", "marker_expiry"):
-        wait_until(partial(partly_used, metric), "the time of one partition to run")
+        feed.wait_until(partial(partly_used, metric), "the time of one partition to run")
     assert min(times("data_loss").values()) > whole - 3_600
 
     feed.consumer.start()
     feed.wait_until_equal()
-    wait_until(lambda: set(times("data_loss").values()) == {whole}, "the consumer to catch up")
+    feed.wait_until(lambda: set(times("data_loss").values()) == {whole}, "the consumer to catch up")

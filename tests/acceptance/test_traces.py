@@ -15,7 +15,6 @@ from stories.models import Story
 from tests.acceptance.conftest import RunningFeed, wait_until_published
 from tests.acceptance.test_send_to_kafka import replica
 from tests.cdc.capture.world import columns
-from tests.support.commands import wait_until
 from tests.support.paths import ROOT
 from tests.support.processes import Daemon
 from tests.support.traces import SAMPLED, TRACE, UNSAMPLED, printed, recorded, trace_of
@@ -89,7 +88,7 @@ def test_one_trace_shows_the_request_the_publication_and_the_transaction(
     feed.wait_until_equal()
     # The table and the collections do not show whether the last story has arrived and is deleted.
     history = replica(feed)["stories_history"]
-    wait_until(lambda: history.count_documents({}) == 6, "all changes are applied")
+    feed.wait_until(lambda: history.count_documents({}) == 6, "all changes are applied")
     wait_until_published()
 
     published, applied = spans_of(feed.relay), spans_of(feed.consumer)

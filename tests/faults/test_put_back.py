@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -49,6 +49,15 @@ class Scene:
         shutil.rmtree(self._data)
         self._copy.rename(self._data)
         self.server.start()
+
+    def wait_until(self, holds: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+        """Wait until `holds()` is true. Meanwhile, restart daemons that end."""
+
+        def tended() -> bool:
+            self.crew.tend()
+            return holds()
+
+        wait_until(tended, what, seconds)
 
     def write_for(self, seconds: float) -> int:
         start, written = time.monotonic(), self.traffic.written
@@ -109,10 +118,11 @@ def test_a_new_epoch_begins_and_both_ends_become_equal(scene: Scene) -> None:
 
     scene.put_back()
     back = time.monotonic()
-    wait_until(lambda: epoch() > before, "a new epoch")
+    scene.wait_until(lambda: epoch() > before, "a new epoch")
     noticed = time.monotonic() - back
     scene.write_for(2)
-    wait_until(lambda: Job.objects.filter(state=JobState.DONE).exists(), "the repair", 120)
+    repair = Job.objects.filter(state=JobState.DONE)
+    scene.wait_until(repair.exists, "the repair", 120)
     repaired = time.monotonic() - back
     with scene.traffic.paused():
         scene.crew.wait_until_equal(60)

@@ -65,6 +65,7 @@ class Daemon:
         return self.log[self._log_start :]
 
     def start(self) -> None:
+        self._is_wanted = True
         self._log_start = len(self.log)
         with self._log.open("ab") as output:
             self._process = self._run(output)
@@ -76,17 +77,31 @@ class Daemon:
         """
         deadline = time.monotonic() + seconds
         while event not in self.current_log:
-            if not self.alive():
-                assert REMOVED in self.current_log, self.log
-                self.start()
+            self.tend()
+            assert self.alive(), self.log
             assert time.monotonic() < deadline, self.log
             time.sleep(0.02)
 
+    def tend(self) -> None:
+        """Restart a consumer that Kafka has removed from its group, as a supervisor does."""
+        if self._is_wanted and self._is_removed(self.exit_code):
+            self.start()
+
+    def _is_removed(self, code: int | None) -> bool:
+        return code == 1 and REMOVED in self.current_log
+
     def wait(self, seconds: float = 90.0) -> int:
-        """Wait until the process exits, and return its exit code. Send it no signal."""
-        return self._process.wait(timeout=seconds)
+        """Wait until the process exits, and return its exit code. Send it no signal.
+
+        Return 0 for a consumer that Kafka has removed from its group: a supervisor would have
+        restarted it.
+        """
+        self._is_wanted = False
+        code = self._process.wait(timeout=seconds)
+        return 0 if self._is_removed(code) else code
 
     def kill(self) -> None:
+        self._is_wanted = False
         self._process.kill()
         self._process.wait()
 
@@ -100,10 +115,10 @@ class Daemon:
         self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
-        """Send SIGTERM and return the exit code; log the stack of a process that does not end."""
+        """Send SIGTERM and `wait`; log the stack of a process that does not end."""
         self._process.terminate()
         try:
-            return self._process.wait(timeout=90)
+            return self.wait()
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGABRT)
             raise

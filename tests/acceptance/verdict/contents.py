@@ -29,7 +29,7 @@ def lost_records(product: Product) -> Iterator[None]:
             yield
     finally:
         # A repair closes only the gaps that were found before it.
-        wait_until(lambda: not losses(product), "the gaps are stored")
+        product.wait_until(lambda: not losses(product), "the gaps are stored")
         repair(product)
 
 
@@ -52,7 +52,7 @@ def reused_ids(product: Product) -> Iterator[None]:
     finally:
         with another(product, "jobs", product.environment, "run_jobs"):
             done = Job.objects.filter(state=JobState.DONE)
-            wait_until(done.exists, "the repair", 120)
+            product.wait_until(done.exists, "the repair", 120)
 
 
 @contextmanager

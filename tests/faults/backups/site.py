@@ -14,7 +14,7 @@ from cdc.registry import registry
 from cdc.status.findings import State
 from cdc.status.reader import StatusReader
 from cdc.status.verdict import Status
-from tests.faults.crew import Crew, wait_until
+from tests.faults.crew import COSTLY_SECONDS, Crew, wait_until
 from tests.faults.traffic import Traffic
 from tests.faults.watcher import Judge, Watcher
 from tests.support.commands import manage_patiently
@@ -71,12 +71,13 @@ class Site:
         found: list[Status] = []
 
         def shown() -> bool:
+            self.consumer.tend()
             found.append(self.status())
             findings = {each.state: each.text for each in found[-1].findings}
             return text in findings.get(state, "")
 
         try:
-            wait_until(shown, f"{state}: {text}", 60)
+            wait_until(shown, f"{state}: {text}", 60, every=COSTLY_SECONDS)
         except AssertionError as error:
             error.add_note(found[-1].verdict)
             raise
@@ -106,6 +107,7 @@ class Site:
         self._until_healthy(lambda: self.status(settings))
 
     def _repaired(self) -> bool:
+        self.crew.tend()
         return not Job.objects.exclude(state=JobState.DONE).exists()
 
     def _until_healthy(self, read: Callable[[], Status]) -> None:
@@ -117,7 +119,7 @@ class Site:
             return found[-1].healthy
 
         try:
-            wait_until(healthy, "a healthy status", 60)
+            wait_until(healthy, "a healthy status", 60, every=COSTLY_SECONDS)
         except AssertionError as error:
             error.add_note(found[-1].verdict)
             raise

@@ -17,7 +17,7 @@ from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import insert_raw, replica, versions
 from tests.acceptance.writers import Writers
 from tests.support.builders import change, outgoing
-from tests.support.commands import manage_patiently, wait_until
+from tests.support.commands import manage_patiently
 from tests.support.equality import COLLECTIONS
 
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -133,6 +133,7 @@ def test_a_new_collection_is_filled(feed: RunningFeed) -> None:
     assert feed.consumer.stop() == 0
     consumer = feed.consumer_named("wider", feed.folder)
     try:
+        consumer.wait_for("partition.taken")
         code, result = reconcile(feed, "--repair")
     finally:
         consumer.kill()
@@ -170,7 +171,7 @@ def test_a_new_epoch_repairs_a_forged_version(feed: RunningFeed) -> None:
     assert publisher.publish([outgoing(forged, feed.settings.topic)], lambda: True) == {}
     publisher.close()
     documents = replica(feed)[COLLECTIONS[0]]
-    wait_until(lambda: title_of(documents) == "forged", "the forged change to be applied")
+    feed.wait_until(lambda: title_of(documents) == "forged", "the forged change to be applied")
     story = Story.objects.get(pk=1)
     story.title = "ours"
     story.save()

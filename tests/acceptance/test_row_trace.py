@@ -5,14 +5,12 @@ import re
 import pytest
 from django.conf import LazySettings
 
-from cdc.consumer.pause import pause
 from cdc.read_your_writes import wait_until_applied
 from cdc.status import row_trace
 from cdc.status.row_trace import trace_row
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import replica
-from tests.support.commands import wait_until
 from tests.support.equality import COLLECTIONS
 from tests.support.feed_settings import without_servers
 
@@ -27,7 +25,7 @@ def test_each_step_is_traced(
     story = Story.objects.create(title="first", href="http://example.org/")
     assert wait_until_applied(story, 60)
     # The relay deletes a published row in another thread, maybe after the change is applied.
-    wait_until(lambda: trace_row(story).settled, "the trace is settled")
+    feed.wait_until(lambda: trace_row(story).settled, "the trace is settled")
     trace = trace_row(story)
     expected = rf"Version {trace.outbox_id} reached every collection \S+ s after the save\."
     assert re.fullmatch(expected, trace.sentence)
@@ -39,11 +37,10 @@ def test_each_step_is_traced(
     assert {each.outbox_id for each in trace.arrivals} == {trace.outbox_id}
     assert all(each.applied_at for each in trace.arrivals)
 
-    pause(feed.settings.group, "", using="default")
-    feed.consumer.wait_for("consumer.paused")
+    feed.pause("")
     story.title = "second"
     story.save()
-    wait_until(
+    feed.wait_until(
         lambda: "consumers are paused" in trace_row(story).sentence, "the pause in the trace"
     )
     assert not trace_row(story).settled

@@ -13,7 +13,7 @@ from cdc.models import DeadLetter, RelayLease
 from cdc.mongo.positions import Positions
 from cdc.runtime import fault_points
 from tests.faults.crew import Crew, Member, wait_until
-from tests.faults.topic import out_of_order, read_topic
+from tests.faults.topic import disorder
 from tests.faults.traffic import Traffic, logged
 from tests.faults.watcher import Watcher
 from tests.support.mongodb import connected
@@ -92,7 +92,7 @@ def scene(module_settings: CdcSettings, module_database: None, folder: Path) -> 
             crew.wait_until_equal()
         assert watcher.looks > 10
         assert watcher.judge.violations == []
-        assert out_of_order(read_topic(module_settings), logged()) == []
+        assert disorder(module_settings, logged) == []
     finally:
         crew.kill()
 

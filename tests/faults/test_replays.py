@@ -18,7 +18,7 @@ from cdc.registry import registry
 from stories.models import Story
 from tests.faults.conftest import captured_into
 from tests.faults.crew import Crew, wait_until
-from tests.faults.topic import out_of_order, read_topic
+from tests.faults.topic import disorder
 from tests.faults.traffic import STORIES, Traffic, clear_outbox_log, logged
 from tests.faults.watcher import Watcher
 from tests.support.commands import retried
@@ -160,7 +160,7 @@ def test_nothing_goes_back(scene: Scene) -> None:
     scene.write_on()
     with scene.traffic.paused():
         scene.crew.wait_until_equal()
-        assert out_of_order(read_topic(scene.settings), logged()) == []
+        assert disorder(scene.settings, logged) == []
 
     flush_the_database(scene)
     scene.settle()

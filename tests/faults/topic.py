@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from cdc.conf import CdcSettings
 
 Version = tuple[int, int]
+_LATE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,18 @@ def out_of_order(records: Iterable[Seen], logged: set[tuple[int, int, str]]) -> 
         newest = max(item.version for item in items)
         if lasts[story] != newest:
             wrong.append(f"{story} ends with {lasts[story]}, {newest} is its newest")
+    return wrong
+
+
+def disorder(settings: CdcSettings, logged: Callable[[], set[tuple[int, int, str]]]) -> list[str]:
+    """Return the errors in the order of the topic's events, for up to 30 s until there are none.
+
+    A relay that was starved publishes rows again that another relay has published already. These
+    rows are logged when they are written, and so before they are in the topic.
+    """
+    deadline = time.monotonic() + _LATE_SECONDS
+    while (wrong := out_of_order(read_topic(settings), logged())) and time.monotonic() < deadline:
+        time.sleep(1)
     return wrong
 
 

@@ -239,7 +239,8 @@ class ReplicaConsumer:
         for source in self._source.started() | {record.source for record, _ in decoded}:
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             if position.next_offset != self._positions[source]:
-                raise Fenced("The position of a partition was moved: the batch is discarded.")
+                place = f"partition {source.partition} of {source.topic}"
+                raise Fenced(f"The position of {place} was moved: the batch is discarded.")
 
     def _decode(self, record: Record) -> Delivered | None:
         try:

@@ -12,7 +12,7 @@ from cdc.runtime.clock import Clock
 from cdc.wire.records import TopicPartition
 
 CHECK_SECONDS = 2.0
-_RECREATED = "A topic was deleted and recreated: its partitions are taken over again."
+_RECREATED = "{} was deleted and recreated: its partitions are taken over again."
 _log = logging.getLogger("cdc.consumer")
 
 
@@ -53,7 +53,7 @@ class KnownTopics:
         self._checked = now
         if self._topics.recreated(self.ids):
             self.ids.clear()  # The take-overs that follow fetch the new ids.
-            raise Fenced(_RECREATED)
+            raise Fenced(_RECREATED.format("A topic"))
 
     def refresh(self, topic: str) -> None:
         """Fetch a topic's id and partitions; raise Fenced if the topic was recreated.
@@ -65,7 +65,7 @@ class KnownTopics:
         before = self.ids.get(topic, topic_id)
         self.ids[topic] = topic_id
         if topic_id != before:
-            raise Fenced(_RECREATED)
+            raise Fenced(_RECREATED.format(f"The topic {topic}"))
         self._count_partitions(topic)
 
     def _count_partitions(self, topic: str) -> None:

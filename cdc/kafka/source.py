@@ -235,7 +235,8 @@ class KafkaSource:
             raise Fatal(self._explanation(error))
         lost = error.code() in POSITION_LOST
         level = logging.ERROR if lost else logging.WARNING
-        telemetry.log(_log, level, telemetry.KAFKA_ERROR, **asdict(source), error=str(error))
+        place = asdict(source) if source.topic else {}
+        telemetry.log(_log, level, telemetry.KAFKA_ERROR, **place, error=str(error))
         if lost and source in self._started:
             # The partition is taken over again, which shows whether the topic was recreated. If it
             # was, no records of the new topic are lost.

@@ -72,6 +72,9 @@ def test_a_gap_is_shown_until_a_reconciliation_has_repaired_it(feed: RunningFeed
     assert not any(each["lost"] or each["records"] for each in found["lags"])
     assert {each["partition"] for each in found["gaps"]} == lost
     assert not found["healthy"]
+    log = feed.consumer.log
+    reported = [line for line in log.splitlines() if "event=kafka.error" in line]
+    assert any(f"topic={feed.settings.topic} " in line for line in reported), log
 
     code, result = reconcile(feed)
     assert (code, result["equal"]) == (1, False)

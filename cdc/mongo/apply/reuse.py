@@ -7,6 +7,7 @@ dead letter, the event is visible, and a replay sends the row again with a new v
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bson.son import SON
@@ -52,13 +53,14 @@ class ReusedVersions:
         past: Iterable[Document] = ()
         if wanted:
             past = self._history.find({"_id": {"$in": wanted}}, _CONTENT, session=session)
-        for version in refuse_other_events(events, past, planned):
+        for delivered in refuse_other_events(events, past, planned):
             telemetry.log(
                 _log,
                 logging.ERROR,
                 telemetry.VERSION_REUSED,
-                epoch=version.epoch,
-                outbox_id=version.outbox_id,
+                **asdict(delivered.source),
+                offset=delivered.offset,
+                **asdict(delivered.event.version),
             )
 
     def check_documents(self, events: Sequence[Delivered], session: ClientSession) -> None:

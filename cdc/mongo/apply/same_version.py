@@ -13,18 +13,18 @@ _Content = tuple[Any, Any, Any, Any]
 
 def refuse_other_events(
     events: Iterable[Delivered], past: Iterable[Document], planned: Plan
-) -> list[Version]:
+) -> list[Delivered]:
     """Raise Rejected if an event would be dropped as a duplicate of a different event.
 
     The different event is in `events`, or its history document is in `past`. If the two
-    events belong to different rows and the later one is written, no change is lost: the version
-    that both have is returned instead.
+    events belong to different rows and the later one is written, no change is lost: the later one
+    is returned instead.
     """
     known: dict[Version, _Content] = {}
     for item in past:
         version = Version(item["_id"]["epoch"], item["_id"]["outbox_id"])
         known[version] = (item.get("table"), item.get("key"), item.get("op"), item.get("after"))
-    written, reused = _written(planned), []
+    written, reused = _written(planned), list[Delivered]()
     for delivered in events:
         event = delivered.event
         # The time is not compared: a delete that was read from its tombstone has a different time.
@@ -35,7 +35,7 @@ def refuse_other_events(
         row = (event.table, event.key)
         if first[:2] == row or (row, event.version) not in written:
             raise _reused(event.version)
-        reused.append(event.version)
+        reused.append(delivered)
     return reused
 
 

@@ -16,6 +16,7 @@ from cdc.mongo.history_document import event_document
 from cdc.mongo.plan import Document, Plan
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.clock import SystemClock
+from cdc.runtime.telemetry import VERSION_REUSED
 from tests.support.builders import ROUTES, SOURCE, change, delivered
 
 
@@ -74,6 +75,25 @@ def test_without_a_history_the_documents_are_compared(feed_settings: CdcSettings
 
     assert again.duplicates == 1
     client.drop_database(settings.mongodb_database)
+
+
+@pytest.mark.services
+def test_a_version_that_two_rows_have_is_logged_with_its_place(
+    feed_settings: CdcSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = connect(feed_settings)
+    replica = MongoReplica(client, feed_settings, ROUTES, "a", clock=SystemClock())
+    replica.prepare()
+    replica.take_over(SOURCE, "topic")
+    replica.apply([delivered(change("c", 1, 2))], {SOURCE: 1})
+
+    replica.apply([delivered(change("c", 2, 2), offset=1)], {SOURCE: 2})
+
+    (logged,) = [vars(each) for each in caplog.records if each.message == VERSION_REUSED]
+    assert [logged[name] for name in ("topic", "partition", "offset", "outbox_id")] == [
+        *(SOURCE.topic, SOURCE.partition, 1, 2)
+    ]
+    client.drop_database(feed_settings.mongodb_database)
 
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 123456, tzinfo=UTC)

@@ -13,6 +13,9 @@ from cdc.mongo.plan import Document, StoredPosition
 from cdc.mongo.positions import resumed_after_gap
 from cdc.wire.records import LeaderEpochs, TopicPartition
 
+_TAKE_OVER_MS = 5_000
+"""The limit of one attempt: a transaction may lock the position, or no majority may answer."""
+
 
 class OwnedPositions:
     """Takes over partitions and moves their positions.
@@ -45,7 +48,7 @@ class OwnedPositions:
             resumed_after_gap(last.get("next_offset"), None, mine) if recreated else {"$set": mine},
             upsert=True,
             return_document=ReturnDocument.AFTER,
-            maxTimeMS=5000,
+            maxTimeMS=_TAKE_OVER_MS,
         )
         position = found or {}
         next_offset = self._expected[source] = position.get("next_offset")

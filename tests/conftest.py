@@ -19,8 +19,9 @@ from hypothesis import settings as hypothesis_settings
 
 from cdc.conf import CdcSettings
 from cdc.mongo import client
+from cdc.mongo.apply import owned_positions
 from tests.acceptance.conftest import environment
-from tests.support import chromium
+from tests.support import chromium, processes
 from tests.support.empty_tables import empty_tables
 from tests.support.feed_settings import without_servers
 from tests.support.nginx import Nginx, behind_nginx
@@ -42,6 +43,7 @@ hypothesis_settings.register_profile(
     "no time limits", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("no time limits")
+owned_positions._TAKE_OVER_MS = 60_000  # A consumer tries again, but most tests call it once.
 
 if not settings.ENVIRONMENT.secret_key:
     settings.SECRET_KEY = "for tests only"
@@ -65,6 +67,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if any(map(item.get_closest_marker, names))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if Kafka has removed more consumers than a busy machine explains."""
+    if len(processes.removals) > processes.MOST_REMOVALS:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the logs of the consumers that Kafka has removed and the tests have restarted."""
+    if processes.removals:
+        limit = f"at most {processes.MOST_REMOVALS} are tolerated"
+        terminalreporter.section(f"{len(processes.removals)} removed consumers, {limit}")
+    for log in processes.removals:
+        terminalreporter.write_line("\n".join(log.splitlines()[-_LOG_LINES:]))
 
 
 @pytest.hookimpl(hookwrapper=True)

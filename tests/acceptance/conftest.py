@@ -14,6 +14,7 @@ from cdc.conf import CdcSettings
 from cdc.consumer.pause import pause
 from cdc.models import OutboxRecord
 from cdc.registry import registry
+from cdc.status.findings import State
 from stories.models import Story
 from tests.support.commands import manage, wait_until
 from tests.support.equality import wait_until_equal
@@ -80,12 +81,14 @@ class RunningFeed:
         self.wait_until(lambda: self.consumer.log.count(event) > before, "the pause")
 
     def healthy_status(self, root: Path = ROOT) -> dict[str, Any]:
-        """Return the status when it is healthy.
+        """Wait until the status is healthy, and return it.
 
-        A daemon that failed for seconds at its start counts as failing for some seconds more.
+        A daemon that failed for seconds at its start counts as failing for some seconds more. No
+        other state may be left.
         """
         deadline = time.monotonic() + STATUS_SECONDS
         while not (found := self.status(root))["healthy"]:
+            assert found["state"] in {State.DELAYED, State.FAILING}, found["verdict"]
             self.tend()
             assert time.monotonic() < deadline, found["verdict"]
         return found

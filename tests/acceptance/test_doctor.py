@@ -127,7 +127,7 @@ def test_a_standalone_mongodb_stops_the_consumer(
         assert "a standalone mongod" in exits(feed_settings, tmp_path, *CONSUME, **uri)
         sentence = "wrong    mongodb   MONGODB_URI points to a standalone mongod"
         deadline = time.monotonic() + STATUS_SECONDS
-        # It waits only a second for the server, which may get no CPU time meanwhile.
+        # The doctor waits only a second for the server, which may get no CPU time meanwhile.
         while sentence not in (done := doctor(feed_settings, tmp_path, **uri)).stdout:
             assert time.monotonic() < deadline, done.stdout
     assert done.returncode == 2

@@ -9,36 +9,45 @@ from cdc.mongo.client import connect
 from cdc.mongo.instances import Instances
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
-from tests.support.processes import MANAGE, REMOVED, Daemon
+from tests.support.processes import MANAGE, Daemon
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 PATIENT = f"""\
 from cdc.consumer import presence
 
-presence.SILENT_SECONDS = presence._TWIN_SECONDS = 60.0
+presence.SILENT_SECONDS = 60.0
 {MANAGE[1]}"""
 """A process that does not take over the name of a process that gets no CPU time for 3 s."""
+
+
+def older_remains(feed: RunningFeed, environment: dict[str, str], log: Path) -> bool:
+    """Let a younger process start and give way. Return whether the older one still runs."""
+    feed.consumer.wait_for("partition.taken")
+    pid = feed.consumer.pid
+    command = ("consume_and_save_to_mongodb", "--instance", "one")
+    younger = Daemon(log, environment, *command, program=("-c", PATIENT))
+    try:
+        assert younger.wait() == 2
+    finally:
+        younger.kill()
+    assert "already uses the instance name 'one'" in younger.log
+    assert "Traceback" not in younger.log
+    Story.objects.create(title="a", href="http://a.example/")
+    feed.wait_until_equal()
+    assert feed.consumer.alive()
+    return feed.consumer.pid == pid
 
 
 @pytest.mark.parametrize("same_home", [True, False])
 def test_the_younger_of_two_processes_with_one_name_gives_way(
     feed: RunningFeed, tmp_path: Path, *, same_home: bool
 ) -> None:
-    feed.consumer.wait_for("partition.taken")
     home = feed.folder if same_home else tmp_path / "another"
     environment = {**feed.environment, "STORYFEED_HOME": str(home)}
-    command = ("consume_and_save_to_mongodb", "--instance", "one")
-    younger = Daemon(tmp_path / "younger.log", environment, *command, program=("-c", PATIENT))
 
-    assert younger.wait() == 2
-    assert "already uses the instance name 'one'" in younger.log
-    assert "Traceback" not in younger.log
-    pid = feed.consumer.pid
-    Story.objects.create(title="a", href="http://a.example/")
-    feed.wait_until_equal()
-    assert feed.consumer.alive()
-    assert feed.consumer.pid == pid or REMOVED in feed.consumer.log
+    # Kafka also removes a process that gets no CPU time for 6 s, but not each time.
+    assert any(older_remains(feed, environment, tmp_path / f"{n}.log") for n in range(3))
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

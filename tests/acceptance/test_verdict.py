@@ -10,7 +10,6 @@ from tests.acceptance.verdict.contents import missing_documents
 from tests.acceptance.verdict.processes import without_relay
 from tests.acceptance.verdict.product import Product, running_product
 from tests.acceptance.verdict.table import Row, rows
-from tests.support.commands import wait_until
 
 pytestmark = pytest.mark.services
 
@@ -49,5 +48,5 @@ def test_all_views_agree(product: Product, row: Row, produce: Produce) -> None:
 def test_a_second_problem_is_named_too(product: Product) -> None:
     product.wait_until_healthy()
     with missing_documents(product), without_relay(product):
-        wait_until(lambda: product.views.sentence().endswith(" Also: out of sync."), "both")
+        product.wait_until(lambda: product.views.sentence().endswith(" Also: out of sync."), "both")
     product.wait_until_healthy()

@@ -216,7 +216,7 @@ def test_dropped_collections_are_filled_by_a_repair(site: Site) -> None:
                 client[site.settings.mongodb_database].drop_collection(name)
         site.run("rewind", "--to-earliest")
         site.start(site.consumer)
-        wait_until(lambda: site.status().waiting == 0, "the consumer has caught up")
+        site.wait_until(lambda: site.status().waiting == 0, "the consumer has caught up")
         site.wait_for(State.OUT_OF_SYNC, "Out of sync: stories_story has")
     site.run("reconcile", "--repair", "--restart")
     site.write()
@@ -244,8 +244,10 @@ def test_another_deployment_is_another_group(
         site.write()
         with site.traffic.paused():
             site.crew.wait_until_equal()
-            wait_until(lambda: filled(server.uri, site), "the other deployment is equal")
-            site.healthy_group(settings)
+            site.wait_until(
+                lambda: filled(server.uri, site), "the other deployment is equal", other
+            )
+            site.healthy_group(settings, other)
             site.run("reconcile", **environment)
         site.stop(other)
 
@@ -266,7 +268,7 @@ def test_kafka_has_deleted_what_a_restored_mongodb_lacks(
     site.start(site.consumer)
     site.consumer.wait_for("partition.gap")
     # A repair closes only the gaps that were found before it.
-    wait_until(
+    site.wait_until(
         lambda: not any(each.lost for each in site.status().lags or ()), "all gaps are stored"
     )
     site.wait_for(State.RECORDS_LOST, "A gap in partition")

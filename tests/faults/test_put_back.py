@@ -51,10 +51,11 @@ class Scene:
         self.server.start()
 
     def wait_until(self, holds: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
-        """Wait until `holds()` is true. Meanwhile, restart daemons that end."""
+        """Wait until `holds()` is true. Meanwhile, tend the consumer."""
 
         def tended() -> bool:
-            self.crew.tend()
+            for member in self.crew.consumers:
+                member.daemon.tend()
             return holds()
 
         wait_until(tended, what, seconds)

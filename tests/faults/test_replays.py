@@ -17,7 +17,7 @@ from cdc.mongo.positions import Positions
 from cdc.registry import registry
 from stories.models import Story
 from tests.faults.conftest import captured_into
-from tests.faults.crew import Crew, wait_until
+from tests.faults.crew import COSTLY_SECONDS, Crew, wait_until
 from tests.faults.topic import disorder
 from tests.faults.traffic import STORIES, Traffic, clear_outbox_log, logged
 from tests.faults.watcher import Watcher
@@ -55,7 +55,8 @@ class Scene:
         They compare the topics' ids every 2 s. Until then, they may read the new topic from the old
         positions, and the copy may be equal by chance.
         """
-        wait_until(self._is_taken_over, "the recreated topic is taken over")
+        what = "the recreated topic is taken over"
+        wait_until(self._is_taken_over, what, every=COSTLY_SECONDS)
 
     def _is_taken_over(self) -> bool:
         # A consumer that was suspended may have lost its membership and ended: restart it.

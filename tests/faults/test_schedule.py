@@ -20,7 +20,6 @@ from tests.faults.schedule.cast import Size
 from tests.faults.schedule.plan import Targets, plan
 from tests.faults.schedule.scene import Scene, acting, playing
 from tests.faults.schedule.servers import KAFKA, MONGODB, Servers
-from tests.faults.topic import Seen
 from tests.faults.traffic import logged
 
 # SQLite has no server that could fail.
@@ -102,7 +101,7 @@ def test_the_copy_is_exact_after_a_random_schedule_of_faults(
     written_enough(scene)
     scene.stage.finish()
 
-    wrong, records = judged(scene)
+    wrong, records = scene.judged()
     line = json.dumps(asdict(result(scene, began, done, len(records) - len(logged()))))
     with capsys.disabled():
         print(line, flush=True)  # noqa: T201
@@ -110,17 +109,6 @@ def test_the_copy_is_exact_after_a_random_schedule_of_faults(
         with Path(RESULTS).open("a") as file:
             file.write(f"{line}\n")
     assert wrong == []
-
-
-def judged(scene: Scene) -> tuple[list[str], list[Seen]]:
-    """Return the failed checks and the events. See `disorder` for the reason to read again."""
-    deadline = time.monotonic() + 30
-    while True:
-        records = scene.stage.records()
-        wrong = scene.wrong(records)
-        if not wrong or time.monotonic() > deadline:
-            return wrong, records
-        time.sleep(1)
 
 
 def written_enough(scene: Scene) -> None:

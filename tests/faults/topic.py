@@ -127,13 +127,18 @@ def out_of_order(records: Iterable[Seen], logged: set[tuple[int, int, str]]) -> 
 
 
 def disorder(settings: CdcSettings, logged: Callable[[], set[tuple[int, int, str]]]) -> list[str]:
-    """Return the errors in the order of the topic's events, for up to 30 s until there are none.
+    """Return the errors in the order of the topic's events. See `lasting_errors`."""
+    return lasting_errors(lambda: out_of_order(read_topic(settings), logged()))
 
-    A relay that was starved publishes rows again that another relay has published already. These
-    rows are logged when they are written, and so before they are in the topic.
+
+def lasting_errors(errors: Callable[[], list[str]]) -> list[str]:
+    """Return `errors()`. While there are any, call it again, for up to 30 s.
+
+    A relay that got no processor time publishes rows again that another relay has published. The
+    rows that it sends again are logged when they are inserted, before they are in the topic.
     """
     deadline = time.monotonic() + _LATE_SECONDS
-    while (wrong := out_of_order(read_topic(settings), logged())) and time.monotonic() < deadline:
+    while (wrong := errors()) and time.monotonic() < deadline:
         time.sleep(1)
     return wrong
 

@@ -22,6 +22,12 @@ sys.exit(manage.main())
 """
 MANAGE = ("-c", _PATIENT)
 """`manage.py`, but a process that gets no CPU time at the end of its grace period ends with 0."""
+removals: list[str] = []
+"""The logs of the consumers that Kafka removed although the test had not asked for it.
+
+`tests/conftest.py` fails a run with more than `MOST_REMOVALS` of them.
+"""
+MOST_REMOVALS = 3
 REMOVED = "Kafka removed this consumer from its group"
 """The last error of a consumer that got no CPU time for 6 s, for example."""
 
@@ -78,27 +84,34 @@ class Daemon:
         deadline = time.monotonic() + seconds
         while event not in self.current_log:
             self.tend()
-            assert self.alive(), self.log
+            assert self.exit_code is None or REMOVED in self.current_log, self.log
             assert time.monotonic() < deadline, self.log
             time.sleep(0.02)
 
     def tend(self) -> None:
-        """Restart a consumer that Kafka has removed from its group, as a supervisor does."""
-        if self._is_wanted and self._is_removed(self.exit_code):
+        """Restart a consumer that Kafka has removed from its group, as a supervisor does.
+
+        After `kill`, `wait` and `stop`, do nothing until the next `start`.
+        """
+        if self._is_wanted and self._is_excused(self.exit_code):
             self.start()
 
-    def _is_removed(self, code: int | None) -> bool:
-        return code == 1 and REMOVED in self.current_log
+    def _is_excused(self, code: int | None) -> bool:
+        """Return whether Kafka has removed the consumer from its group, and count this."""
+        removed = code == 1 and REMOVED in self.current_log
+        if removed:
+            removals.append(self.current_log)
+        return removed
 
     def wait(self, seconds: float = 90.0) -> int:
         """Wait until the process exits, and return its exit code. Send it no signal.
 
-        Return 0 for a consumer that Kafka has removed from its group: a supervisor would have
-        restarted it.
+        Return 0 for a consumer that Kafka has removed from its group, because a supervisor would
+        have restarted it. Such an end counts in `removals`.
         """
         self._is_wanted = False
         code = self._process.wait(timeout=seconds)
-        return 0 if self._is_removed(code) else code
+        return 0 if self._is_excused(code) else code
 
     def kill(self) -> None:
         self._is_wanted = False

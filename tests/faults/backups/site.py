@@ -84,6 +84,17 @@ class Site:
         assert not found[-1].healthy
         return found[-1]
 
+    def wait_until(
+        self, holds: Callable[[], bool], what: str, consumer: Daemon | None = None
+    ) -> None:
+        """Wait until `holds()` is true. Meanwhile, tend a consumer, by default the site's."""
+
+        def tended() -> bool:
+            (consumer or self.consumer).tend()
+            return holds()
+
+        wait_until(tended, what, every=COSTLY_SECONDS)
+
     @contextmanager
     def replacing_mongodb(self) -> Iterator[None]:
         """Judge the snapshots after the block separately from those before it."""
@@ -100,14 +111,20 @@ class Site:
         assert self.watcher.judge.violations == []
         assert not DeadLetter.objects.exists()
         # Kafka may have removed the consumer from its group: `tend` has then restarted it.
+        assert {name for name, _ in self.crew.ended} <= {self.crew.consumers[0].name}
         assert len(self.crew.ended) <= self.consumer.log.count(REMOVED)
 
-    def healthy_group(self, settings: CdcSettings) -> None:
-        """Wait until the status of another consumer group is healthy."""
-        self._until_healthy(lambda: self.status(settings))
+    def healthy_group(self, settings: CdcSettings, consumer: Daemon) -> None:
+        """Wait until the status of another consumer group is healthy; tend its consumer."""
+
+        def read() -> Status:
+            consumer.tend()
+            return self.status(settings)
+
+        self._until_healthy(read)
 
     def _repaired(self) -> bool:
-        self.crew.tend()
+        self.consumer.tend()
         return not Job.objects.exclude(state=JobState.DONE).exists()
 
     def _until_healthy(self, read: Callable[[], Status]) -> None:

@@ -26,7 +26,7 @@ from tests.faults.schedule.cast import Cast, Size
 from tests.faults.schedule.scene import acting, changes_logged, logged_stories
 from tests.faults.schedule.servers import KAFKA, MONGODB, Servers
 from tests.faults.schedule.stage import SETTLE_SECONDS
-from tests.faults.topic import out_of_order, read_topic
+from tests.faults.topic import lasting_errors, out_of_order, read_topic
 
 _CALM_SECONDS = 10.0
 _LIMIT_SECONDS = 180.0
@@ -134,8 +134,10 @@ def run(folder: Path, servers: Servers, options: Namespace) -> bool:
             took = time.monotonic() - began
         cast.stop_writers()
         cast.crew.wait_until_equal(SETTLE_SECONDS)
+        wrong = lasting_errors(
+            lambda: out_of_order(read_topic(settings, SETTLE_SECONDS), logged_stories())
+        )
         records = read_topic(settings, SETTLE_SECONDS)
-        wrong = out_of_order(records, logged_stories())
         restarts = cast.crew.ended
     complete = len(found) == options.rounds * len(options.kinds)
     if not complete:

@@ -107,7 +107,7 @@ def run(folder: Path, servers: Servers, options: Namespace) -> bool:
                     show(str(each))
         rate = changes_logged() / soak.seconds
         scene.stage.finish()
-        records = scene.stage.records()
+        wrong, records = scene.judged()
         result = Result(
             minutes=options.minutes,
             database=options.db,
@@ -119,7 +119,7 @@ def run(folder: Path, servers: Servers, options: Namespace) -> bool:
             duplicates=len(records) - len(logged_stories()),
             answers=dict(visitor.answers),
             trends=trends,
-            wrong=scene.wrong(records),
+            wrong=wrong,
         )
     for line in _report(result):
         show(line)

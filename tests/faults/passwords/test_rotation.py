@@ -106,7 +106,7 @@ def test_a_changed_password_is_named_and_nothing_is_lost(world: World, name: str
 
 
 def is_done(consumer: Daemon) -> bool:
-    """Return whether all jobs are done, which need a running consumer."""
+    """Tend the consumer, which the jobs need. Return whether all jobs are done."""
     consumer.tend()
     return not Job.objects.exclude(state=JobState.DONE).exists()
 

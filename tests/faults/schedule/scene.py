@@ -15,7 +15,7 @@ from tests.faults.schedule.cast import Cast, Size
 from tests.faults.schedule.probe import Delays, Probe
 from tests.faults.schedule.servers import Servers
 from tests.faults.schedule.stage import Stage
-from tests.faults.topic import Seen, out_of_order
+from tests.faults.topic import Seen, lasting_errors, out_of_order
 from tests.faults.traffic import LOG, create_outbox_log, logged
 from tests.faults.watcher import Watcher
 
@@ -30,8 +30,21 @@ class Scene:
         self.stage, self.watcher, self.delays = stage, watcher, delays
         self.servers, self.cast = stage.servers, stage.cast
 
-    def wrong(self, records: Sequence[Seen]) -> list[str]:
-        """Return a message for each check that failed. Call this method after `stage.finish`."""
+    def judged(self) -> tuple[list[str], Sequence[Seen]]:
+        """Return a message for each check that failed, and the events of the topic.
+
+        Call this method after `stage.finish`. See `lasting_errors`.
+        """
+        records: Sequence[Seen] = ()
+
+        def wrong() -> list[str]:
+            nonlocal records
+            records = self.stage.records()
+            return self._wrong(records)
+
+        return lasting_errors(wrong), records
+
+    def _wrong(self, records: Sequence[Seen]) -> list[str]:
         # SIGTERM ends a writer that has not installed its handler yet.
         codes = set(self.cast.writer_codes) - {0, -signal.SIGTERM}
         return [

@@ -112,9 +112,10 @@ class Relay:
         self._reader = BatchReader(outbox, cdc_settings().max_event_bytes)
         self._token: int | None = None
         self._in_flight: tuple[Sequence[OutboxRecord], int] | None = None
-        """The rows of the last batch, and the token of the lease when they were sent."""
-        self._lease_checked = self._lease_until = float("-inf")
-        self._sent_at = float("-inf")
+        """The rows of the last batch, and the tenure in which they were sent."""
+        self._tenure = 0
+        """How many times another relay may have had the lease."""
+        self._lease_checked = self._lease_until = self._sent_at = float("-inf")
 
     def run_once(self) -> bool:
         """Publish one batch; return whether more rows may be pending."""
@@ -180,6 +181,9 @@ class Relay:
         held = None if before is None else Lease(token=before, mark=self._finder.mark)
         lease = self._outbox.take_lease(self._owner, LEASE_SECONDS, held)
         self._token = None if lease is None else lease.token
+        # With the next token, this relay has taken its own expired lease again.
+        if self._token is None or before is None or self._token - before not in {0, 1}:
+            self._tenure += 1
         # The time is measured from before the statement, so that the lease never lasts longer here
         # than in the database.
         self._lease_checked, self._lease_until = now, now + LEASE_SECONDS
@@ -208,7 +212,7 @@ class Relay:
 
     def _send(self, rows: Sequence[OutboxRecord]) -> None:
         started, token = self._clock.monotonic(), self._token
-        self._in_flight = (rows, token or 0)
+        self._in_flight = (rows, self._tenure)
         try:
             self._publish(rows)
         finally:
@@ -218,8 +222,7 @@ class Relay:
         fault_points.reach(fault_points.RELAY_PRODUCED)
         self._sweeper.published(rows)
         if self._token == token:
-            # If the token has changed, the relay has started over, and these ids may belong to
-            # other rows.
+            # With a new token, the relay has started over: these ids may belong to other rows.
             self._finder.published(rows)
         self._sent_at = self._clock.monotonic()
         elapsed_ms = round((self._sent_at - started) * 1000, 1)
@@ -257,13 +260,11 @@ class Relay:
         """
         if self._in_flight is None:
             return
-        rows, token = self._in_flight
+        rows, tenure = self._in_flight
         if self._clock.monotonic() >= self._lease_until:
             self._lease_checked = float("-inf")
             self._hold_lease()
-        # If the token is the next number, this relay has taken its own expired lease again: no
-        # other relay has had the lease in the meantime.
-        if self._token not in {token, token + 1}:
+        if self._tenure != tenure:
             self._send_again(rows)
             self._counters.add(telemetry.SENT_AGAIN, len(rows))
             telemetry.log(_log, logging.WARNING, telemetry.RELAY_SENT_AGAIN, count=len(rows))

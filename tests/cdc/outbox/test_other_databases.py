@@ -23,7 +23,17 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Hold a connection to the other database, which is in memory and would otherwise be lost."""
     monkeypatch.setattr(other_databases, "_WAIT_SECONDS", 60.0)
     connections[OTHER].ensure_connection()
+    begin_epoch()
     yield
+    begin_epoch()
+
+
+def begin_epoch() -> None:
+    """Begin an epoch that only the other database has.
+
+    After a test, both get a new epoch, which is the time in milliseconds. If both were the same,
+    the other database would count as a copy.
+    """
     Epoch.objects.using(OTHER).all().delete()
     Epoch.objects.using(OTHER).create(value=1)
 

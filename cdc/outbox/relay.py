@@ -184,8 +184,7 @@ class Relay:
         # With the next token, this relay has taken its own expired lease again.
         if self._token is None or before is None or self._token - before not in {0, 1}:
             self._tenure += 1
-        # The time is measured from before the statement, so that the lease never lasts longer here
-        # than in the database.
+        # Measured from before the statement: the lease must not outlast the database's.
         self._lease_checked, self._lease_until = now, now + LEASE_SECONDS
         if first_attempt or before != self._token:
             self._lease_changed(0 if lease is None else lease.mark)

@@ -51,12 +51,7 @@ class RunningFeed:
 
     def wait_until(self, reached: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
         """Wait until `reached()` is true. Meanwhile, tend the consumer."""
-
-        def tended() -> bool:
-            self.tend()
-            return reached()
-
-        wait_until(tended, what, seconds)
+        wait_until(reached, what, seconds, meanwhile=self.tend)
 
     def status(self, root: Path = ROOT) -> dict[str, Any]:
         """Return what `cdc_status --json` of the code in `root` prints when all servers respond.

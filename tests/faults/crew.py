@@ -20,12 +20,21 @@ COSTLY_SECONDS = 0.1
 
 
 def wait_until(
-    holds: Callable[[], bool], what: str, seconds: float = 90.0, *, every: float = 0.02
+    holds: Callable[[], bool],
+    what: str,
+    seconds: float = 90.0,
+    *,
+    every: float = 0.02,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> float:
-    """Wait until `holds()` is true. Return the seconds waited. Fail the test after `seconds`."""
+    """Wait until `holds()` is true, and call `meanwhile` again and again.
+
+    Return the seconds waited. Fail the test after `seconds`.
+    """
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
+        meanwhile()
         time.sleep(every)
     return time.monotonic() - began
 

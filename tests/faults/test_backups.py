@@ -20,7 +20,7 @@ from tests.acceptance.test_gaps import bounds, delete_records
 from tests.faults.backups.copies import MongoCopy, SqlDump, replace_data
 from tests.faults.backups.site import Site, other_group
 from tests.faults.conftest import captured_into, isolated_settings
-from tests.faults.crew import Member, daemon_environment, wait_until
+from tests.faults.crew import COSTLY_SECONDS, Member, daemon_environment, wait_until
 from tests.faults.databases import isolated_database
 from tests.support.equality import COLLECTIONS, replica_content, table_content
 from tests.support.mongodb import OwnMongod, running
@@ -216,7 +216,12 @@ def test_dropped_collections_are_filled_by_a_repair(site: Site) -> None:
                 client[site.settings.mongodb_database].drop_collection(name)
         site.run("rewind", "--to-earliest")
         site.start(site.consumer)
-        site.wait_until(lambda: site.status().waiting == 0, "the consumer has caught up")
+        wait_until(
+            lambda: site.status().waiting == 0,
+            "the consumer has caught up",
+            every=COSTLY_SECONDS,
+            meanwhile=site.consumer.tend,
+        )
         site.wait_for(State.OUT_OF_SYNC, "Out of sync: stories_story has")
     site.run("reconcile", "--repair", "--restart")
     site.write()
@@ -244,8 +249,11 @@ def test_another_deployment_is_another_group(
         site.write()
         with site.traffic.paused():
             site.crew.wait_until_equal()
-            site.wait_until(
-                lambda: filled(server.uri, site), "the other deployment is equal", other
+            wait_until(
+                lambda: filled(server.uri, site),
+                "the other deployment is equal",
+                every=COSTLY_SECONDS,
+                meanwhile=other.tend,
             )
             site.healthy_group(settings, other)
             site.run("reconcile", **environment)
@@ -268,8 +276,11 @@ def test_kafka_has_deleted_what_a_restored_mongodb_lacks(
     site.start(site.consumer)
     site.consumer.wait_for("partition.gap")
     # A repair closes only the gaps that were found before it.
-    site.wait_until(
-        lambda: not any(each.lost for each in site.status().lags or ()), "all gaps are stored"
+    wait_until(
+        lambda: not any(each.lost for each in site.status().lags or ()),
+        "all gaps are stored",
+        every=COSTLY_SECONDS,
+        meanwhile=site.consumer.tend,
     )
     site.wait_for(State.RECORDS_LOST, "A gap in partition")
     site.run("reconcile", "--repair", "--restart")

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -49,16 +49,6 @@ class Scene:
         shutil.rmtree(self._data)
         self._copy.rename(self._data)
         self.server.start()
-
-    def wait_until(self, holds: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
-        """Wait until `holds()` is true. Meanwhile, tend the consumer."""
-
-        def tended() -> bool:
-            for member in self.crew.consumers:
-                member.daemon.tend()
-            return holds()
-
-        wait_until(tended, what, seconds)
 
     def write_for(self, seconds: float) -> int:
         start, written = time.monotonic(), self.traffic.written
@@ -119,11 +109,12 @@ def test_a_new_epoch_begins_and_both_ends_become_equal(scene: Scene) -> None:
 
     scene.put_back()
     back = time.monotonic()
-    scene.wait_until(lambda: epoch() > before, "a new epoch")
+    (consumer,) = (member.daemon for member in scene.crew.consumers)
+    wait_until(lambda: epoch() > before, "a new epoch", meanwhile=consumer.tend)
     noticed = time.monotonic() - back
     scene.write_for(2)
     repair = Job.objects.filter(state=JobState.DONE)
-    scene.wait_until(repair.exists, "the repair", 120)
+    wait_until(repair.exists, "the repair", 120, meanwhile=consumer.tend)
     repaired = time.monotonic() - back
     with scene.traffic.paused():
         scene.crew.wait_until_equal(60)

@@ -58,9 +58,19 @@ def retried(attempt: Callable[[], T], seconds: float = 60.0) -> T:
             time.sleep(0.05)
 
 
-def wait_until(reached: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
-    """Wait until `reached()` is true. Fail the test after `seconds`."""
+def wait_until(
+    reached: Callable[[], bool],
+    what: str,
+    seconds: float = 90.0,
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> None:
+    """Wait until `reached()` is true, and call `meanwhile` again and again.
+
+    Fail the test after `seconds`.
+    """
     deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline, f"timed out waiting for {what}"
+        meanwhile()
         time.sleep(0.01)

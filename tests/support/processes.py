@@ -93,15 +93,12 @@ class Daemon:
 
         After `kill`, `wait` and `stop`, do nothing until the next `start`.
         """
-        if self._is_wanted and self._is_excused(self.exit_code):
+        if self._is_wanted and self._is_removed():
+            removals.append(self.current_log)
             self.start()
 
-    def _is_excused(self, code: int | None) -> bool:
-        """Return whether Kafka has removed the consumer from its group, and count this."""
-        removed = code == 1 and REMOVED in self.current_log
-        if removed:
-            removals.append(self.current_log)
-        return removed
+    def _is_removed(self) -> bool:
+        return self.exit_code == 1 and REMOVED in self.current_log
 
     def wait(self, seconds: float = 90.0) -> int:
         """Wait until the process exits, and return its exit code. Send it no signal.
@@ -111,7 +108,10 @@ class Daemon:
         """
         self._is_wanted = False
         code = self._process.wait(timeout=seconds)
-        return 0 if self._is_excused(code) else code
+        if not self._is_removed():
+            return code
+        removals.append(self.current_log)
+        return 0
 
     def kill(self) -> None:
         self._is_wanted = False

@@ -71,29 +71,18 @@ class Site:
         found: list[Status] = []
 
         def shown() -> bool:
-            self.consumer.tend()
             found.append(self.status())
             findings = {each.state: each.text for each in found[-1].findings}
             return text in findings.get(state, "")
 
         try:
-            wait_until(shown, f"{state}: {text}", 60, every=COSTLY_SECONDS)
+            what, tend = f"{state}: {text}", self.consumer.tend
+            wait_until(shown, what, 60, every=COSTLY_SECONDS, meanwhile=tend)
         except AssertionError as error:
             error.add_note(found[-1].verdict)
             raise
         assert not found[-1].healthy
         return found[-1]
-
-    def wait_until(
-        self, holds: Callable[[], bool], what: str, consumer: Daemon | None = None
-    ) -> None:
-        """Wait until `holds()` is true. Meanwhile, tend a consumer, by default the site's."""
-
-        def tended() -> bool:
-            (consumer or self.consumer).tend()
-            return holds()
-
-        wait_until(tended, what, every=COSTLY_SECONDS)
 
     @contextmanager
     def replacing_mongodb(self) -> Iterator[None]:
@@ -106,7 +95,7 @@ class Site:
         """Pause the writers until the replica equals the table; the status must then be healthy."""
         with self.traffic.paused():
             self.crew.wait_until_equal(120)
-            wait_until(self._repaired, "the requested repairs", 60)
+            wait_until(self._repaired, "the requested repairs", 60, meanwhile=self.consumer.tend)
             self._until_healthy(self.status)
         assert self.watcher.judge.violations == []
         assert not DeadLetter.objects.exists()
@@ -124,7 +113,6 @@ class Site:
         self._until_healthy(read)
 
     def _repaired(self) -> bool:
-        self.consumer.tend()
         return not Job.objects.exclude(state=JobState.DONE).exists()
 
     def _until_healthy(self, read: Callable[[], Status]) -> None:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,6 @@ from tests.faults.passwords.servers import NAMES, Servers
 from tests.faults.passwords.site import Site
 from tests.faults.traffic import Traffic
 from tests.support.equality import wait_until_equal
-from tests.support.processes import Daemon
 from tests.support.web import session_of
 from users.models import User
 
@@ -101,14 +99,9 @@ def test_a_changed_password_is_named_and_nothing_is_lost(world: World, name: str
     consumer = site.daemons["consumer"]
     replica = (world.settings.mongodb_uri, world.settings.mongodb_database)
     wait_until_equal(*replica, meanwhile=consumer.tend)
-    wait_until(partial(is_done, consumer), "the job is done")
+    undone = Job.objects.exclude(state=JobState.DONE)
+    wait_until(lambda: not undone.exists(), "the job is done", meanwhile=consumer.tend)
     assert secrets_in(world) == []
-
-
-def is_done(consumer: Daemon) -> bool:
-    """Tend the consumer, which the jobs need. Return whether all jobs are done."""
-    consumer.tend()
-    return not Job.objects.exclude(state=JobState.DONE).exists()
 
 
 def check_logs(world: World, name: str, ends: dict[str, int]) -> None:

@@ -10,6 +10,7 @@ import psutil
 from django.db import connection
 
 from cdc.conf import CdcSettings
+from cdc.runtime import telemetry
 from cdc.runtime.fault_points import FILE_VARIABLE
 from tests.support.equality import replica_content, table_content
 from tests.support.paths import ROOT
@@ -113,12 +114,24 @@ class Crew:
         return [*self.relays, *self.consumers]
 
     def wait_until_ready(self) -> None:
+        """Wait until a relay publishes and MongoDB contains a position of each partition.
+
+        A backup of MongoDB without positions is that of a new consumer group.
+        """
         publishes = "relay.started"
         wait_until(
             lambda: any(publishes in relay.daemon.log for relay in self.relays), "a relay publishes"
         )
         for consumer in self.consumers:
             consumer.daemon.wait_for("consumer.started")
+        if self.consumers:
+            self._wait_until(self._all_taken, "the consumers read all partitions")
+
+    def _all_taken(self) -> bool:
+        self.tend()
+        logs = "".join(each.daemon.log for each in self.consumers)
+        taken = f"event={telemetry.PARTITION_TAKEN} topic={self.settings.topic} partition="
+        return all(f"{taken}{number} " in logs for number in range(self.settings.partitions))
 
     def strike(
         self, members: Sequence[Member], fault: str, provoke: Callable[[], object]

@@ -90,6 +90,7 @@ def test_an_option_that_no_server_fits_is_refused(settings: CdcSettings, option:
         require_transactions(client, bare.mongodb_uri)
 
 
+@pytest.mark.usefixtures("found_server")
 def test_a_standalone_server_is_refused(tmp_path: Path) -> None:
     with running(Standalone(tmp_path)) as server:
         settings = without_servers(mongodb_uri=f"mongodb://{server.address}/")
@@ -100,6 +101,7 @@ def test_a_standalone_server_is_refused(tmp_path: Path) -> None:
             MongoReplica(client, settings, ROUTES, "a", clock=SystemClock()).prepare()
 
 
+@pytest.mark.usefixtures("found_server")
 def test_a_direct_connection_to_a_secondary_is_refused(tmp_path: Path) -> None:
     with (
         running(OwnMongod(tmp_path / "first")) as primary,

@@ -250,7 +250,10 @@ def history_document(number: int, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_value_in_the_history_breaks_no_page(ends: Ends, name: str) -> None:
+def test_an_odd_value_in_the_history_breaks_no_page(
+    ends: Ends, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.mongo.history._MOST_MS", 60_000)
     value = ODD[name]
     documents = [
         history_document(number, **{field: value})

@@ -29,7 +29,10 @@ def boxes(feed_settings: CdcSettings) -> Iterator[Database[dict[str, Any]]]:
 
 
 @pytest.fixture
-def reader(boxes: Database[dict[str, Any]], feed_settings: CdcSettings) -> ReplicaReader:
+def reader(
+    boxes: Database[dict[str, Any]], feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
+) -> ReplicaReader:
+    monkeypatch.setattr("cdc.mongo.reader._COUNT_MS", 60_000)
     return ReplicaReader(boxes.client, feed_settings)
 
 

@@ -531,7 +531,7 @@ class Unwatched(LongLeases):
 
 def test_a_row_that_appears_below_the_mark_is_published() -> None:
     broker, clock = MemoryBroker(), FakeClock()
-    outbox = OutboxQueue("default")
+    outbox = LongLeases("default")
     sweeper = Inline(outbox, clock)
     worker = relay(broker, clock=clock, outbox=outbox, sweeper=sweeper)
     for number in range(20):

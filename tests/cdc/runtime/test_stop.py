@@ -63,7 +63,7 @@ def test_a_loop_that_hangs_is_ended_with_0_when_its_grace_is_over() -> None:
 LOCKED = """
 import ctypes, time
 from cdc.runtime.stop import Stop
-with Stop(grace=5) as stop:
+with Stop(grace=10) as stop:
     print("ready", flush=True)
     while not stop.requested:
         time.sleep(0.01)

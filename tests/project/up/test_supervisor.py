@@ -159,7 +159,8 @@ def test_a_restart_does_not_change_the_order(stage: Stage) -> None:
     assert stage.ends.read_text().split() == ["web", "kafka"]
 
 
-def test_a_drain_waits_for_unfinished_work(stage: Stage) -> None:
+def test_a_drain_waits_for_unfinished_work(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "DRAIN_SECONDS", 60)
     answers = iter([False, False, True])
     child = stage.start_tidy("consumer", lambda: child.alive and next(answers))
     stage.supervisor.drain()

@@ -34,7 +34,10 @@ ALL = replace(PERIOD, since=None)
 
 
 @pytest.fixture
-def client(feed_settings: CdcSettings) -> Iterator[MongoClient[dict[str, Any]]]:
+def client(
+    feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MongoClient[dict[str, Any]]]:
+    monkeypatch.setattr("cdc.mongo.reports.reports._LIMIT_MS", 60_000)
     client = connected(feed_settings)
     yield client
     client.drop_database(feed_settings.mongodb_database)

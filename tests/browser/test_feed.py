@@ -47,7 +47,7 @@ def site(
 ) -> Iterator[str]:
     # A browser has at most three open streams; a fourth might still be closing.
     env = {**environment(feed_settings, tmp_path), "FEED_STREAMS_PER_ACCOUNT": "4"}
-    with Web(tmp_path / "web.log", env) as web:
+    with Web(tmp_path / "web.log", env, patient=True) as web:
         yield web.url
 
 

@@ -1,5 +1,7 @@
 """The frame of the pages: search by a key, menus, the bar on phones, and messages."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from playwright.sync_api import expect
 
@@ -103,6 +105,9 @@ def test_a_phone_has_a_bar_with_every_page(visitor: Visitor, people: dict[str, U
 
 def test_a_message_can_be_dismissed(visitor: Visitor, people: dict[str, User]) -> None:
     page = visitor.page
+    # The clock stands still, so that the message does not disappear before the click.
+    page.clock.install()
+    page.clock.pause_at(datetime.now(UTC) + timedelta(days=1))
     visitor.log_in(people["customer"])
     visitor.open("/password/")
     page.get_by_label("Old password").fill(PASSWORD)

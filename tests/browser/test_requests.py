@@ -40,7 +40,7 @@ def site(
     env = environment(feed_settings, tmp_path)
     done = manage(env, "collectstatic", "--noinput")
     assert done.returncode == 0, done.stderr
-    with Web(tmp_path / "web.log", env, debug=False) as web:
+    with Web(tmp_path / "web.log", env, debug=False, patient=True) as web:
         yield web.url
 
 

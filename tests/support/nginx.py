@@ -85,7 +85,7 @@ def behind_nginx(environment: dict[str, str], folder: Path) -> Iterator["Nginx"]
     done = manage(settings, "collectstatic", "--noinput")
     assert done.returncode == 0, done.stderr
     with (
-        Web(folder / "web.log", settings, debug=False) as web,
+        Web(folder / "web.log", settings, debug=False, patient=True) as web,
         Nginx(folder / "nginx", web.url) as nginx,
     ):
         yield nginx

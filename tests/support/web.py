@@ -29,10 +29,28 @@ from tests.support.topics import create_topic
 from users.models import User
 
 SECONDS = 90.0
+_SERVER = ("-m", "project.web_server")
+_PATIENT = """\
+import sys
+import project.asgi  # loads Django, which the other modules need
+from cdc.feed import topic_pages
+from cdc.kafka import refusals, tail
+from cdc.wire import windows
+from project import web_server
+from project.http import admission
+
+topic_pages._SECONDS = tail._SECONDS = refusals.REQUEST_SECONDS = 60.0
+windows.SECONDS = admission._PATIENCE_SECONDS = 60.0
+sys.exit(web_server.main())
+"""
 
 
 class Web:
-    """A uvicorn process, started as `up` starts it."""
+    """A uvicorn process, started as `up` starts it.
+
+    If it is `patient`, a request waits longer for Kafka and for a thread. Otherwise, on a busy
+    machine, it may get status 503, or a feed that is empty at first and later reloads itself.
+    """
 
     def __init__(
         self,
@@ -40,8 +58,10 @@ class Web:
         environment: dict[str, str],
         *,
         debug: bool = True,  # True needs no collected static files
+        patient: bool = False,
     ) -> None:
         self._log = log
+        self._program = ("-c", _PATIENT) if patient else _SERVER
         debugging = {"DJANGO_DEBUG": "on" if debug else "off"}
         self._environment = {"MALLOC_ARENA_MAX": "2", **os.environ, **environment, **debugging}
 
@@ -60,7 +80,7 @@ class Web:
     def _start(self) -> None:
         logged = len(self.log) if self._log.exists() else 0
         descriptor = self.socket.fileno()
-        argv = [sys.executable, "-m", "project.web_server", "--fd", str(descriptor)]
+        argv = [sys.executable, *self._program, "--fd", str(descriptor)]
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 argv,

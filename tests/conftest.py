@@ -160,7 +160,9 @@ def found_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def feed_settings(bootstrap_servers: str, mongodb_uri: str, found_server: None) -> CdcSettings:
+def feed_settings(
+    bootstrap_servers: str, mongodb_uri: str, found_server: None, patience: None
+) -> CdcSettings:
     """Settings with a unique topic, consumer group and MongoDB database."""
     name = uuid.uuid4().hex[:12]
     return without_servers(
@@ -176,7 +178,10 @@ def feed_settings(bootstrap_servers: str, mongodb_uri: str, found_server: None) 
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give a slow broker a minute for each answer."""
+    """Give a slow broker a minute for each answer to this process.
+
+    `cdc.kafka.unassigned` keeps its limit, after which it asks again.
+    """
     monkeypatch.setattr("cdc.kafka.certificate._SECONDS", 60.0)
     monkeypatch.setattr("cdc.kafka.tail._SECONDS", 60.0)
     for name in ("refusals", "topics", "cluster", "last_published", "watermarks"):

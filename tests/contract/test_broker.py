@@ -16,6 +16,7 @@ from cdc.outbox.relay import Publisher
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing, Record, TopicPartition
 from tests.support.commands import retried
+from tests.support.feed_settings import LONG_SESSION
 from tests.support.topics import create_topic
 
 SECONDS = 90.0
@@ -70,7 +71,8 @@ class Kafka:
         return publisher
 
     def source(self, name: str) -> Source:
-        source = KafkaSource(self.settings, [self.topic], name)
+        settings = replace(self.settings, kafka_config=LONG_SESSION)
+        source = KafkaSource(settings, [self.topic], name)
         self.closing.append(source)
         return source
 

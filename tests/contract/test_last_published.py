@@ -44,7 +44,6 @@ def topic(request: pytest.FixtureRequest) -> Iterator[Topic]:
         broker = MemoryBroker(partition_count=PARTITIONS)
         yield Topic("story-events", broker, MemoryLastPublished(broker))
         return
-    request.getfixturevalue("patience")
     yield from kafka_topic(request.getfixturevalue("feed_settings"))
 
 

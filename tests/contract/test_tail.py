@@ -58,7 +58,6 @@ def parts(request: pytest.FixtureRequest) -> Iterator[Parts]:
         yield Parts(MemoryTail(broker=broker, topic="a"), broker, "a")
         return
     settings: CdcSettings = request.getfixturevalue("feed_settings")
-    request.getfixturevalue("patience")
     create_topic(settings)
     tail, publisher = KafkaTail(settings), KafkaPublisher(settings)
     yield Parts(tail, publisher, settings.topic)

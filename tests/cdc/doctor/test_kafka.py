@@ -130,7 +130,10 @@ def test_a_topic_on_one_disk_of_a_cluster_is_a_warning(feed_settings: CdcSetting
     assert (check.id, check.level) == ("kafka.min_insync_replicas", Level.WARNING)
 
 
-def test_unreachable_brokers_are_not_refused(feed_settings: CdcSettings) -> None:
+def test_unreachable_brokers_are_not_refused(
+    feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.kafka.refusals.REQUEST_SECONDS", 0.5)
     with pytest.raises(Retryable, match="Kafka could not describe"):
         list(check_kafka(replace(feed_settings, bootstrap_servers="127.0.0.1:1")))
 
@@ -292,7 +295,6 @@ def test_a_refused_login_is_not_an_outage(
         refuse([check])
 
 
-@pytest.mark.usefixtures("patience")
 def test_encryption_on_a_plain_port_is_named(
     restricted: tuple[CdcSettings, RestrictedKafka],
 ) -> None:
@@ -302,7 +304,6 @@ def test_encryption_on_a_plain_port_is_named(
         list(check_kafka(replace(settings, kafka_config=config)))
 
 
-@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(
     ("server", "authority", "host", "reason"),
     [

@@ -149,9 +149,7 @@ def test_a_silent_broker_is_not_called_slow(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def kafka(
-    feed_settings: CdcSettings, patience: None, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[CdcSettings]:
+def kafka(feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[CdcSettings]:
     """A topic whose last records are large."""
     monkeypatch.setattr(windows, "SECONDS", 600.0)
     monkeypatch.setattr(topic_pages, "_SECONDS", 600.0)

@@ -25,10 +25,10 @@ TITLE, DAMAGED_TITLE = b"a title of a story", b"a tjtle of a story"
 
 
 @pytest.fixture
-def damaged(feed_settings: CdcSettings, tmp_path: Path) -> Iterator[CdcSettings]:
+def damaged(long_session: CdcSettings, tmp_path: Path) -> Iterator[CdcSettings]:
     """Yield the settings of a broker whose partition 0 has a damaged record at offset 1."""
     with running(OwnKafka(tmp_path / "kafka")) as broker:
-        settings = replace(feed_settings, bootstrap_servers=broker.address)
+        settings = replace(long_session, bootstrap_servers=broker.address)
         create_topic(settings)
         producer = Producer({"bootstrap.servers": broker.address})
         for partition, value in ((0, b"first"), (0, TITLE), (0, b"last"), (1, b"other")):

@@ -30,6 +30,8 @@ def foreign(feed_settings: CdcSettings, source: TopicPartition) -> Producer:
     config = {
         "bootstrap.servers": feed_settings.bootstrap_servers,
         "transactional.id": f"{feed_settings.topic}-foreign",
+        # Kafka would abort the transaction of a test that takes longer than the default minute.
+        "transaction.timeout.ms": 600_000,
     }
     producer = Producer(config)
     producer.init_transactions(60)
@@ -71,28 +73,28 @@ def read(settings: CdcSettings, at: TopicPartition, end: int) -> list[Record]:
 
 
 def test_records_after_an_open_transaction_are_read(
-    feed_settings: CdcSettings, source: TopicPartition, foreign: Producer
+    long_session: CdcSettings, source: TopicPartition, foreign: Producer
 ) -> None:
     """With the library's default, the consumer would stop here and the lag would be 0."""
-    publish(feed_settings, source)
+    publish(long_session, source)
 
-    assert [each.offset for each in read(feed_settings, source, 2)] == [0, 1]
-    with closing(Watermarks(feed_settings)) as watermarks:
+    assert [each.offset for each in read(long_session, source, 2)] == [0, 1]
+    with closing(Watermarks(long_session)) as watermarks:
         assert retried(lambda: watermarks.of(source)) == (0, 2)
         assert retried(lambda: watermarks.timestamp_ms(source, 1)) is not None
-    with closing(KafkaTail(feed_settings)) as tail:
+    with closing(KafkaTail(long_session)) as tail:
         assert retried(tail.bounds).end[0] == 2
-    with closing(LastPublished(feed_settings, [source.topic])) as last:
+    with closing(LastPublished(long_session, [source.topic])) as last:
         assert len(retried(lambda: last(lambda: True))) == 1
     foreign.abort_transaction(60)
 
 
 @pytest.mark.parametrize("ending", ["commit_transaction", "abort_transaction"])
 def test_the_end_of_a_partition_may_be_a_marker(
-    feed_settings: CdcSettings, source: TopicPartition, foreign: Producer, ending: str
+    long_session: CdcSettings, source: TopicPartition, foreign: Producer, ending: str
 ) -> None:
     getattr(foreign, ending)(60)
-    with closing(Watermarks(feed_settings)) as watermarks:
+    with closing(Watermarks(long_session)) as watermarks:
         wait_until(lambda: retried(lambda: watermarks.of(source)) == (0, 2), "the marker")
 
-    assert [each.offset for each in read(feed_settings, source, 2)] == [0]
+    assert [each.offset for each in read(long_session, source, 2)] == [0]

@@ -50,8 +50,8 @@ def kill_consumers(settings: CdcSettings, names: list[str]) -> None:
         process.join(SECONDS)
 
 
-def test_it_is_assigned(feed_settings: CdcSettings) -> None:
-    settings = replace(feed_settings, group=f"{feed_settings.group}-new")
+def test_it_is_assigned(long_session: CdcSettings) -> None:
+    settings = replace(long_session, group=f"{long_session.group}-new")
     create_topic(settings)
     names = ["one", "two", "three"]
     kill_consumers(settings, names)

@@ -26,7 +26,6 @@ def keep(settings: CdcSettings, milliseconds: int) -> None:
         future.result(60)
 
 
-@pytest.mark.usefixtures("patience")
 def test_the_configuration_is_read_at_intervals(
     feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

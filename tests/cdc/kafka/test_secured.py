@@ -20,7 +20,7 @@ from cdc.runtime.telemetry import KAFKA_ERROR
 from cdc.status.probes import ServiceProbes
 from cdc.wire.records import Outgoing, TopicPartition
 from tests.support.commands import retried, wait_until
-from tests.support.feed_settings import without_servers
+from tests.support.feed_settings import LONG_SESSION, without_servers
 from tests.support.kafka import USER, SecuredKafka, running, scram_config
 from tests.support.tls import certificate
 
@@ -150,7 +150,7 @@ def test_a_changed_password_is_named_as_long_as_it_is_refused(secured: SecuredKa
     secured.set_password(user, PASSWORD)
     settings = without_servers(
         bootstrap_servers=secured.server("SECURE"),
-        kafka_config=scram_config(user, PASSWORD),
+        kafka_config={**scram_config(user, PASSWORD), **LONG_SESSION},
         topic=topic,
         group="rotating",
     )
@@ -173,7 +173,6 @@ def test_a_changed_password_is_named_as_long_as_it_is_refused(secured: SecuredKa
     for _ in range(2):
         secured.set_password(user, WRONG_PASSWORD)
         wait_until(lambda: found() == {"Kafka refuses the login"}, "all clients are refused")
-        assert found() == {"Kafka refuses the login"}
         secured.set_password(user, PASSWORD)
         wait_until(lambda: found() == {""}, "all clients are accepted again")
     for client in (publisher, tail, source, marks):

@@ -40,9 +40,9 @@ class Group:
 
 
 @pytest.fixture
-def group(feed_settings: CdcSettings) -> Group:
-    create_topic(feed_settings)
-    return Group(feed_settings)
+def group(long_session: CdcSettings) -> Group:
+    create_topic(long_session)
+    return Group(long_session)
 
 
 def test_partitions_that_are_not_started_can_be_revoked(group: Group) -> None:

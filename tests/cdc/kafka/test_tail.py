@@ -13,7 +13,6 @@ from tests.support.topics import create_topic
 
 
 @pytest.mark.services
-@pytest.mark.usefixtures("patience")
 def test_offsets_are_asked_of_the_new_leader(
     feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

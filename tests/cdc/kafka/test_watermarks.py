@@ -34,8 +34,7 @@ def source(feed_settings: CdcSettings) -> TopicPartition:
 
 
 @pytest.fixture
-def watermarks(feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watermarks]:
-    monkeypatch.setattr("cdc.kafka.watermarks.REQUEST_SECONDS", 60.0)
+def watermarks(feed_settings: CdcSettings) -> Iterator[Watermarks]:
     with closing(Watermarks(feed_settings)) as watermarks:
         yield watermarks
 

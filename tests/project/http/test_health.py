@@ -37,7 +37,7 @@ def away() -> str:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use a long timeout, so that no check fails on a busy machine."""
     monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 60)
     # A thread of an earlier test may not have ended yet.

@@ -30,6 +30,7 @@ _REFUSED = _DENIED | {
     KafkaError.POLICY_VIOLATION,
 }
 """Error codes for a topic that Kafka would not create."""
+_FENCED = "brokers are currently fenced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ class Cluster:
         except TimeoutError as error:
             raise self._errors.unavailable("check the topic", name, error) from error
         except KafkaException as error:
-            if error.args[0].code() in _REFUSED:
+            if is_refused(error.args[0]):
                 return str(error.args[0].str()).rstrip(".")
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise self._errors.unavailable("check the topic", name, error) from error
@@ -123,3 +124,12 @@ class Cluster:
             may_read=AclOperation.READ in operations,
             may_write=AclOperation.WRITE in operations,
         )
+
+
+def is_refused(error: KafkaError) -> bool:
+    """Return whether Kafka will never create the topic that it has just refused.
+
+    Kafka also names the replication factor if all brokers are fenced. A broker is fenced while the
+    controller misses its heartbeats, and until it has caught up after a start.
+    """
+    return error.code() in _REFUSED and _FENCED not in str(error.str())

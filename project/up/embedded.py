@@ -9,7 +9,8 @@ from django.core.management import call_command
 from django.db import connections
 
 from cdc.commands import Stop
-from cdc.errors import Misconfigured
+from cdc.conf import CdcSettings
+from cdc.errors import Misconfigured, Retryable
 from cdc.operations import ensure_topics
 from project.config.environment import load_environment
 from project.http.static_files import collect_static_files
@@ -26,6 +27,7 @@ from project.up.web import Web
 
 _POLL_SECONDS = 0.05
 _WEB_SECONDS = 120.0
+_TOPICS_SECONDS = 60.0
 _QUICK_SECONDS = 0.5
 _MAX_TRAFFIC = 1000
 _INSTANCE = "embedded-1"
@@ -127,7 +129,7 @@ class Embedded:
     def _start_feed(self) -> None:
         settings = load_environment(os.environ).cdc
         checks = DrainChecks(settings)
-        for name in ensure_topics(settings):
+        for name in self._ensure_topics(settings):
             self._console.say(f"topic {name} exists")
         # Daemons are stopped in reverse order. The relay is stopped before the consumer, which can
         # then apply the last published changes.
@@ -136,6 +138,22 @@ class Embedded:
         self._start_daemon("relay", "relay_outbox", drained=checks.outbox_is_empty)
         self._console.say("consumer and relay started")
         self._start_daemon("jobs", "run_jobs")
+
+    def _ensure_topics(self, settings: CdcSettings) -> list[str]:
+        """Create the topics. A broker that has just started may not respond in time at first."""
+        names: list[str] = []
+        deadline = time.monotonic() + _TOPICS_SECONDS
+
+        def ensured() -> bool:
+            try:
+                names[:] = ensure_topics(settings)
+            except Retryable:
+                if time.monotonic() > deadline:
+                    raise
+            return bool(names)
+
+        self._until(ensured)
+        return names
 
     def _start_daemon(
         self, name: str, *command: str, drained: Callable[[], bool] = lambda: True

@@ -5,14 +5,19 @@ responses before it informs the application, so a stream has to watch for the si
 """
 
 import faulthandler
+import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
+
+from cdc.errors import CdcError
+from cdc.runtime import telemetry
 
 GRACE_SECONDS = 4.5
 """The maximum number of seconds from the first signal to the exit. The documented limit is 5."""
@@ -20,6 +25,7 @@ _LAST_SECONDS = 0.4
 """If no Python thread can run, the process is ended this long after the grace period."""
 _STANDARD_ERROR = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_log = logging.getLogger(__name__)
 
 
 class Stop:
@@ -61,7 +67,8 @@ class Stop:
         """After an error in the block, end the process with code 1 if it lives `grace` s longer.
 
         Without this limit, a client that cannot be closed would keep a failed process alive, and
-        the supervisor would never restart the process.
+        the supervisor would never restart the process. The error is then logged here, because no
+        caller receives it in time.
         """
         failed = True
         try:
@@ -69,7 +76,7 @@ class Stop:
             failed = False
         finally:
             if failed:
-                timer = threading.Timer(self._grace, os._exit, (1,))
+                timer = threading.Timer(self._grace, _end_failed, (sys.exception(),))
                 timer.daemon = True
                 timer.start()
 
@@ -90,6 +97,16 @@ class Stop:
                 os._exit(0)
             if second:
                 os._exit(128 + second[0])
+
+
+def _end_failed(error: BaseException | None) -> None:
+    """Log the error and end the process with code 1, even if a log handler blocks."""
+    faulthandler.dump_traceback_later(_LAST_SECONDS, exit=True, file=_STANDARD_ERROR)
+    if isinstance(error, CdcError):
+        telemetry.log(_log, logging.ERROR, telemetry.COMMAND_FAILED, error=str(error), exit_code=1)
+    else:
+        _log.critical(telemetry.COMMAND_CRASHED, exc_info=error)
+    os._exit(1)
 
 
 class StopFlag:

@@ -93,24 +93,44 @@ def test_a_call_that_holds_the_global_lock_is_ended_with_its_stack() -> None:
 
 
 FAILED = """
-import time
+import logging, time
+from cdc.errors import Fatal
 from cdc.runtime.stop import Stop
+handler = logging.StreamHandler()
+handler.setFormatter(logging.Formatter("%(message)s %(error)s", defaults={{"error": ""}}))
+logging.getLogger().addHandler(handler)
 with Stop(grace=0.1) as stop:
     try:
         with stop.bounding_errors():
-            raise RuntimeError
+            raise {error}("Kafka removed this consumer")
     finally:
         time.sleep(600)
 """
 """A process that fails, and then waits for a client that cannot be closed."""
 
 
-def test_a_failed_process_ends_although_its_client_cannot_be_closed() -> None:
-    process = subprocess.Popen([sys.executable, "-c", FAILED], cwd=ROOT)
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        ("Fatal", "command.failed Kafka removed this consumer\n"),
+        ("RuntimeError", "RuntimeError: Kafka removed this consumer\n"),
+    ],
+)
+def test_a_failed_process_ends_although_its_client_cannot_be_closed(
+    error: str, logged: str
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", FAILED.format(error=error)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
-        assert process.wait(timeout=60) == 1
+        _, log = process.communicate(timeout=60)
     finally:
         process.kill()
+    assert process.returncode == 1
+    assert log.endswith(logged)
 
 
 def test_a_second_signal_ends_the_process_at_once() -> None:

@@ -1,6 +1,6 @@
 """Reconciliation: compares a table with each of its collections, and repairs differences."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from cdc.capture.images import images_after
 from cdc.capture.resend import send_state, through_locks
-from cdc.errors import Refused
+from cdc.errors import CdcError, Refused
 from cdc.printable import counted, printable
 from cdc.registry import Capture
 from cdc.resync.checkpoints import CheckpointStore
@@ -134,7 +134,7 @@ class Reconciliation:
         if not keys or not self._repair:
             return
         self._send(sorted(keys))
-        left = {each.key for each in self._comparison.confirmed(keys, gone=gone)}
+        left = self._left(keys, gone=gone)
         self.report.repaired += len(keys) - len(left)
         self.report.unrepaired += len(left)
         for key in sorted(left):
@@ -143,6 +143,20 @@ class Reconciliation:
                 "`manage.py dead_letters list`. If the version of the document is higher than "
                 "those that the database now assigns, run `manage.py new_epoch` and repair again."
             )
+
+    def _left(self, keys: Collection[Any], *, gone: bool) -> set[Any]:
+        """Return the keys that still differ after the repair.
+
+        If that remains unknown, say so: a run that resumes here finds equal documents.
+        """
+        try:
+            return {each.key for each in self._comparison.confirmed(keys, gone=gone)}
+        except CdcError:
+            self._context.say(
+                f"{self._capture.table}: {counted(len(keys), 'key')} sent for repair, and not "
+                "compared again before the interruption."
+            )
+            raise
 
     def _send(self, keys: Sequence[Any]) -> None:
         try:

@@ -1,17 +1,18 @@
 """Reconciliation with an in-memory replica: finding and repairing differences, and resuming."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
 
+from cdc.errors import Retryable
 from cdc.models import Checkpoint
 from cdc.registry import registry
 from cdc.resync import orphans as orphans_module
 from cdc.resync import reconcile as module
 from cdc.resync.checkpoints import CheckpointStore
-from cdc.resync.comparison import Comparison
+from cdc.resync.comparison import Comparison, Difference
 from cdc.resync.orphans import Orphans
 from cdc.resync.reconcile import Reconciliation
 from cdc.resync.run_context import RunContext
@@ -94,6 +95,30 @@ def test_a_repair_leaves_only_foreign_documents(feed: MemoryFeed) -> None:
     again = reconciliation(feed, said)
     assert again.run()
     assert again.report.lines() == [f"{TABLE}: 1 extra: strange"]
+
+
+def test_a_repair_that_is_interrupted_after_sending_is_mentioned(
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run finds equal documents, so its report does not contain these differences."""
+    plant(feed)
+    said, outages = list[str](), iter([False, True])
+    first = reconciliation(feed, said, repair=True)
+    confirmed = first._comparison.confirmed
+
+    def interrupted(keys: Iterable[Any], *, gone: bool) -> list[Difference]:
+        if next(outages, False):
+            feed.run()
+            raise Retryable("MongoDB did not respond.")
+        return confirmed(keys, gone=gone)
+
+    monkeypatch.setattr(first._comparison, "confirmed", interrupted)
+    with pytest.raises(Retryable):
+        first.run()
+
+    assert said == [
+        f"{TABLE}: 2 keys sent for repair, and not compared again before the interruption."
+    ]
 
 
 def test_a_stopped_run_is_resumed(feed: MemoryFeed) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -103,6 +104,9 @@ class Crew:
         """The folder of the code that new members run."""
         self.ended: list[tuple[str, int | None]] = []
         """The names and exit codes of all processes that `tend` has restarted."""
+        self.crashed: list[str] = []
+        """The names of those processes that Kafka had not removed from their group."""
+        self._tending = threading.Lock()
         self.relays = [
             Member(f"relay-{number}", folder, self.environment, "relay_outbox")
             for number in range(1, relays + 1)
@@ -159,11 +163,14 @@ class Crew:
 
         Unless `killed`, do not restart those that SIGKILL ended.
         """
-        for member in self.members:
-            code = member.daemon.exit_code
-            if code is not None and (killed or code != -signal.SIGKILL):
-                self.ended.append((member.name, code))
-                member.daemon.start()
+        with self._tending:  # Two threads would both start the same member.
+            for member in self.members:
+                code = member.daemon.exit_code
+                if code is not None and (killed or code != -signal.SIGKILL):
+                    self.ended.append((member.name, code))
+                    if not member.daemon.is_removed:
+                        self.crashed.append(member.name)
+                    member.daemon.start()
 
     def equal(self) -> bool:
         """Restart ended members. Return whether the table and the collections are equal."""

@@ -256,7 +256,7 @@ def test_another_deployment_is_another_group(
                 meanwhile=other.tend,
             )
             site.healthy_group(settings, other)
-            site.run("reconcile", **environment)
+            site.run("reconcile", consumer=other, **environment)
         site.stop(other)
 
 

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import psutil
 import pytest
+from confluent_kafka import ConsumerGroupState, KafkaException
 from pytest_django.plugin import DjangoDbBlocker
 
+from cdc.conf import CdcSettings
+from cdc.kafka.groups import Groups
 from project.stack.ports import free_port
 from tests.acceptance.conftest import environment
 from tests.faults.conftest import isolated_settings
+from tests.faults.crew import COSTLY_SECONDS, wait_until
 from tests.faults.databases import isolated_database
 from tests.faults.schedule.kafka import Broker, Node
-from tests.support.processes import REMOVED, Daemon
+from tests.support.processes import Daemon
 from tests.support.servers import launched
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
@@ -47,7 +51,7 @@ def test_consumers_wait_for_a_broker_without_a_busy_loop(
         try:
             shares = []
             for broker in brokers[:2]:
-                _wait_until_reading(consumers)
+                _wait_until_reading(consumers, settings)
                 shares += _shares(broker, consumers)
         finally:
             for each in consumers:
@@ -56,13 +60,31 @@ def test_consumers_wait_for_a_broker_without_a_busy_loop(
     assert max(shares) < _HIGHEST_SHARE, shares
 
 
-def _wait_until_reading(consumers: list[Daemon]) -> None:
+def _wait_until_reading(consumers: list[Daemon], settings: CdcSettings) -> None:
     """Wait for partitions; like a supervisor, restart a consumer that Kafka has removed."""
-    for each in consumers:
-        if _removed(each):
-            each.start()
-    for each in consumers:
-        each.wait_for("partition.taken")
+    groups = Groups(settings)
+
+    def restart() -> None:
+        for each in consumers:
+            if not each.alive():
+                assert each.is_removed, each.log
+                each.start()
+
+    def reading() -> bool:
+        # A consumer that outlived an outage logs nothing if it keeps its partitions.
+        taken = all("partition.taken" in each.current_log for each in consumers)
+        return taken and _agreed(groups, settings.group, len(consumers))
+
+    wait_until(reading, "the consumers read", every=COSTLY_SECONDS, meanwhile=restart)
+
+
+def _agreed(groups: Groups, name: str, members: int) -> bool:
+    """Return whether the group has so many members, which have shared out the partitions."""
+    try:
+        found = groups.request(name).result(60)
+    except KafkaException:
+        return False
+    return found.state is ConsumerGroupState.STABLE and len(found.members) == members
 
 
 def _shares(broker: Broker, consumers: list[Daemon]) -> list[float]:
@@ -87,16 +109,9 @@ def _shares(broker: Broker, consumers: list[Daemon]) -> list[float]:
 
 def _cpu(consumer: Daemon) -> float | None:
     """Return the seconds of processor time that the consumer has taken; None if it was removed."""
-    if _removed(consumer):
+    # If the coordinator of the group fails, Kafka may forget the membership of a consumer.
+    if consumer.is_removed:
         return None
     assert consumer.alive(), consumer.log  # A process that has ended takes no time, either.
     times = psutil.Process(consumer.pid).cpu_times()
     return times.user + times.system
-
-
-def _removed(consumer: Daemon) -> bool:
-    """Return whether the consumer has ended because Kafka has removed it from its group.
-
-    If the coordinator of the group fails, Kafka may forget the membership of a consumer.
-    """
-    return not consumer.alive() and REMOVED in consumer.log

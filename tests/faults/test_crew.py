@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -26,7 +27,8 @@ class LateVictim(Member):
 
 def test_a_process_that_is_killed_at_any_moment_is_found(tmp_path: Path) -> None:
     crew = Crew.__new__(Crew)
-    crew.consumers, crew.ended = [], []
+    crew.consumers, crew.ended, crew.crashed = [], [], []
+    crew._tending = threading.Lock()
     crew.relays = [LateVictim("a", tmp_path, {}, program=PROGRAM)]
 
     try:

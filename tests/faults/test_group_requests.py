@@ -20,10 +20,11 @@ from cdc.errors import Fatal, Retryable
 from cdc.kafka.groups import Groups
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
+from tests.support.commands import retried
 from tests.support.feed_settings import without_servers
 
 settings = without_servers(bootstrap_servers=sys.argv[1], topic="story-events", group="asked")
-Topics(settings).ensure(settings.topic)
+retried(lambda: Topics(settings).ensure(settings.topic))
 source = KafkaSource(settings, [settings.topic], "one")
 groups = Groups(settings)
 while True:

@@ -19,11 +19,10 @@ from project.stack.service import Service
 from tests.faults.conftest import captured_into, isolated_settings
 from tests.faults.crew import Crew, Member, wait_until
 from tests.faults.databases import isolated_database, server_kind
-from tests.faults.topic import out_of_order, read_topic
+from tests.faults.topic import disorder
 from tests.faults.traffic import Traffic, create_outbox_log, logged
 from tests.faults.watcher import Watcher
 from tests.support.databases import DATABASES
-from tests.support.processes import REMOVED
 
 # SQLite has no server that could fail.
 pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.row_locks]
@@ -33,7 +32,7 @@ OUTAGE_SECONDS = float(os.environ.get("FAULT_OUTAGE_SECONDS", ORDINARY_SECONDS))
 """How many seconds an outage lasts. Manual runs use 120."""
 OUTAGES = ["suspended", "dead"] if OUTAGE_SECONDS > ORDINARY_SECONDS else ["suspended"]
 """A suspended server is the harder case, because it accepts connections and does not respond."""
-STOP_SECONDS = 5.0 if OUTAGE_SECONDS > ORDINARY_SECONDS else 15.0
+STOP_SECONDS = 5.0 if OUTAGE_SECONDS > ORDINARY_SECONDS else 19.0
 """The promise is 5 s. On a busy machine a stop takes longer, but less than a client's timeout."""
 _MAX_GROWTH_MEGABYTES = 80
 """The limit on a daemon's growth: twice the largest prefetch of a consumer, and a reserve."""
@@ -110,28 +109,9 @@ def _scene(servers: Servers, settings: CdcSettings, folder: Path) -> Iterator[Sc
             crew.wait_until_equal()
         assert watcher.looks > 10
         assert watcher.judge.violations == []
-        assert out_of_order(read_topic(settings), logged()) == []
+        assert disorder(settings, logged) == []
     finally:
         crew.kill()
-
-
-class Before:
-    """The crew before an outage, for comparison."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.members = [
-            (item, item.daemon.pid, len(item.daemon.log)) for item in scene.crew.members
-        ]
-        self.megabytes = scene.megabytes()
-
-    def restarted(self) -> list[str]:
-        """Return the restarted members, except those that Kafka had removed from the group."""
-        return [
-            member.name
-            for member, pid, end in self.members
-            # A consumer that gets no CPU time for 6 s is removed from the group.
-            if member.daemon.pid != pid and REMOVED not in member.daemon.log[end:]
-        ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -139,7 +119,7 @@ class Before:
 def test_daemons_recover_from_an_outage_alone(scene: Scene, name: str, how: str) -> None:
     scene.settle()
     service = scene.servers.by_name[name]
-    before = Before(scene)
+    crashes, before = len(scene.crew.crashed), scene.megabytes()
 
     getattr(service, how)()
     time.sleep(OUTAGE_SECONDS)
@@ -149,8 +129,8 @@ def test_daemons_recover_from_an_outage_alone(scene: Scene, name: str, how: str)
 
     may_exit = name == "kafka"  # Kafka may have forgotten the group's static member.
     if not may_exit:
-        assert before.restarted() == []
-        growth = [now - then for now, then in zip(scene.megabytes(), before.megabytes, strict=True)]
+        assert scene.crew.crashed[crashes:] == []
+        growth = [now - then for now, then in zip(scene.megabytes(), before, strict=True)]
         assert max(growth) < _MAX_GROWTH_MEGABYTES
     # Each of the six partitions may be taken over three times. A consumer without CPU time also
     # takes over six partitions in each 6 s.
@@ -170,6 +150,8 @@ def ends_in_time(member: Member) -> int:
 @pytest.mark.parametrize("how", OUTAGES)
 def test_a_daemon_stops_in_time_during_an_outage(scene: Scene, name: str, how: str) -> None:
     scene.settle()
+    for member in scene.crew.members:
+        member.daemon.wait_until_stoppable()
     service = scene.servers.by_name[name]
     pid = service.pid
     assert pid is not None
@@ -197,11 +179,13 @@ def received_sigterm(pid: int) -> bool:
     return not any(int(mask, 16) & _SIGTERM_BIT for mask in pending)
 
 
-def test_a_second_signal_ends_a_daemon_at_once(scene: Scene) -> None:
+def code_after_two_signals(scene: Scene) -> int | None:
+    """Send SIGTERM twice to the relay while it waits for the database; return its exit code."""
     scene.settle()
     pid = scene.servers.by_name["database"].pid
     assert pid is not None
     relay = scene.crew.relays[0]
+    relay.daemon.wait_until_stoppable()
     os.kill(pid, signal.SIGSTOP)
     try:
         time.sleep(0.5)
@@ -212,4 +196,10 @@ def test_a_second_signal_ends_a_daemon_at_once(scene: Scene) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
 
-    assert relay.daemon.exit_code == 128 + signal.SIGTERM
+    return relay.daemon.exit_code
+
+
+def test_a_second_signal_ends_a_daemon_at_once(scene: Scene) -> None:
+    # The relay ends with 0 if this process gets no CPU time between the signals: then repeat it.
+    code = code_after_two_signals(scene) or code_after_two_signals(scene)
+    assert code == 128 + signal.SIGTERM

@@ -28,6 +28,7 @@ removals: list[str] = []
 `tests/conftest.py` fails a run with more than `MOST_REMOVALS` of them.
 """
 MOST_REMOVALS = 3
+_SIGTERM_BIT = 1 << (signal.SIGTERM - 1)
 REMOVED = "Kafka removed this consumer from its group"
 """The last error of a consumer that got no CPU time for 6 s, for example."""
 
@@ -93,11 +94,13 @@ class Daemon:
 
         After `kill`, `wait` and `stop`, do nothing until the next `start`.
         """
-        if self._is_wanted and self._is_removed():
+        if self._is_wanted and self.is_removed:
             removals.append(self.current_log)
             self.start()
 
-    def _is_removed(self) -> bool:
+    @property
+    def is_removed(self) -> bool:
+        """Whether the current process ended because Kafka removed it from its group."""
         return self.exit_code == 1 and REMOVED in self.current_log
 
     def wait(self, seconds: float = 90.0) -> int:
@@ -108,15 +111,16 @@ class Daemon:
         """
         self._is_wanted = False
         code = self._process.wait(timeout=seconds)
-        if not self._is_removed():
+        if not self.is_removed:
             return code
         removals.append(self.current_log)
         return 0
 
     def kill(self) -> None:
         self._is_wanted = False
-        self._process.kill()
-        self._process.wait()
+        process = self._process  # Another thread may start the next one.
+        process.kill()
+        process.wait()
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
@@ -127,8 +131,18 @@ class Daemon:
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    def wait_until_stoppable(self, seconds: float = 60.0) -> None:
+        """Wait until the process catches SIGTERM or has ended.
+
+        SIGTERM kills a Python program that is still importing its modules.
+        """
+        deadline = time.monotonic() + seconds
+        while self.alive() and not _catches_sigterm(self.pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
     def stop(self) -> int:
         """Send SIGTERM and `wait`; log the stack of a process that does not end."""
+        self.wait_until_stoppable()
         self._process.terminate()
         try:
             return self.wait()
@@ -148,3 +162,13 @@ class Daemon:
             stdout=output,
             stderr=output,
         )
+
+
+def _catches_sigterm(pid: int) -> bool:
+    """Return whether the process has a handler for SIGTERM; True where the kernel does not say."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return True
+    masks = [line.split()[1] for line in lines if line.startswith("SigCgt:")]
+    return any(int(mask, 16) & _SIGTERM_BIT for mask in masks)

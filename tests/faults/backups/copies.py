@@ -59,8 +59,9 @@ class MongoCopy:
     def __init__(self, server: Mongod, folder: Path) -> None:
         self._folder = folder
         with server._connect() as client:
-            client.admin.command("fsync", lock=True)
             try:
+                # A server that answers too late may have locked itself nevertheless.
+                client.admin.command("fsync", lock=True)
                 shutil.copytree(server.folder / "data", folder)
             finally:
                 client.admin.command("fsyncUnlock")

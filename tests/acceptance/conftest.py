@@ -115,6 +115,7 @@ def wait_until_published() -> None:
 
 def environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
     """Return the environment for a process that uses the test's database, topic and replica."""
+    config = json.dumps(dict(settings.kafka_config))
     return {
         "DJANGO_SETTINGS_MODULE": "project.settings",
         "STORYFEED_HOME": str(folder),
@@ -124,6 +125,7 @@ def environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
         "MONGODB_URI": settings.mongodb_uri,
         "MONGODB_DATABASE": settings.mongodb_database,
         "CONSUMER_GROUP": settings.group,
+        **({"KAFKA_CONFIG": config} if settings.kafka_config else {}),
     }
 
 

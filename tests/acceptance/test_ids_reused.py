@@ -1,11 +1,13 @@
 """Reused outbox ids are detected, and table and collections become equal without intervention."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
 
+from cdc.conf import CdcSettings
 from cdc.jobs.kinds import REPAIR
 from cdc.models import DeadLetter, Job, JobState, OperatorAction
 from cdc.outbox import table as outbox
@@ -13,11 +15,18 @@ from cdc.read_your_writes import wait_until_applied
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed, wait_until_published
 from tests.acceptance.test_own_writes import titles
+from tests.support.feed_settings import LONG_SESSION
 from tests.support.outbox_ids import truncate
 from tests.support.processes import Daemon
 from tests.support.put_back import DatabaseCopy
 
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def feed_settings(feed_settings: CdcSettings) -> CdcSettings:
+    """Keep the consumer in its group: nothing can restart it while the test's process waits."""
+    return replace(feed_settings, kafka_config=LONG_SESSION)
 
 
 @pytest.fixture

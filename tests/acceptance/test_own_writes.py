@@ -1,18 +1,28 @@
 """A caller that waits for its own write then finds the write in the replica."""
 
+from dataclasses import replace
+
 import pytest
 from django.conf import LazySettings
 from django.db import transaction
 
+from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured, Refused
 from cdc.read_your_writes import wait_until_applied
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import replica
 from tests.support.equality import COLLECTIONS
+from tests.support.feed_settings import LONG_SESSION
 from users.models import User
 
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def feed_settings(feed_settings: CdcSettings) -> CdcSettings:
+    """Keep the consumer in its group: nothing can restart it while the test's process waits."""
+    return replace(feed_settings, kafka_config=LONG_SESSION)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Reconciliation finds and repairs every difference. It does not report changes in transit."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +27,12 @@ EACH = 50
 ROWS = 600
 
 
-def reconcile(feed: RunningFeed, *arguments: str) -> tuple[int, dict[str, Any]]:
-    done = manage_patiently(feed.environment, "reconcile", "--json", *arguments)
+def reconcile(
+    feed: RunningFeed, *arguments: str, meanwhile: Callable[[], object] | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Run the command, which waits for the consumer. Meanwhile, tend the consumer."""
+    command = ("reconcile", "--json", *arguments)
+    done = manage_patiently(feed.environment, *command, meanwhile=meanwhile or feed.tend)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 
@@ -134,7 +139,7 @@ def test_a_new_collection_is_filled(feed: RunningFeed) -> None:
     consumer = feed.consumer_named("wider", feed.folder)
     try:
         consumer.wait_for("partition.taken")
-        code, result = reconcile(feed, "--repair")
+        code, result = reconcile(feed, "--repair", meanwhile=consumer.tend)
     finally:
         consumer.kill()
 
@@ -156,7 +161,7 @@ def test_a_document_of_a_later_version_is_reported_as_unrepaired(feed: RunningFe
     change = {"$set": {"title": "x", "_version": 2**62}}
     replica(feed)[COLLECTIONS[0]].update_one({"_id": story.pk}, change)
 
-    done = manage_patiently(feed.environment, "reconcile", "--repair")
+    done = manage_patiently(feed.environment, "reconcile", "--repair", meanwhile=feed.tend)
 
     assert done.returncode == 1
     assert f"stories_story {story.pk} still differs after the repair" in done.stderr

@@ -35,7 +35,8 @@ class Version:
         self._feed, self.root = feed, root
 
     def run(self, *arguments: str) -> Done:
-        result = manage_patiently(self._feed.environment, *arguments, root=self.root)
+        feed = self._feed
+        result = manage_patiently(feed.environment, *arguments, root=self.root, meanwhile=feed.tend)
         assert result.returncode == 0, result.stdout + result.stderr
         return result
 

@@ -1,10 +1,12 @@
 """Tracing a story's last change through a running pipeline."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from django.conf import LazySettings
 
+from cdc.conf import CdcSettings
 from cdc.read_your_writes import wait_until_applied
 from cdc.status import row_trace
 from cdc.status.row_trace import trace_row
@@ -12,9 +14,15 @@ from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import replica
 from tests.support.equality import COLLECTIONS
-from tests.support.feed_settings import without_servers
+from tests.support.feed_settings import LONG_SESSION, without_servers
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def feed_settings(feed_settings: CdcSettings) -> CdcSettings:
+    """Keep the consumer in its group: nothing can restart it while the test's process waits."""
+    return replace(feed_settings, kafka_config=LONG_SESSION)
 
 
 def test_each_step_is_traced(

@@ -1,5 +1,7 @@
 """Records that Kafka deleted before they were read: status, metrics and repair."""
 
+from contextlib import closing
+
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -11,16 +13,14 @@ from cdc.wire.topic import TopicBounds
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed, wait_until_published
 from tests.acceptance.test_reconcile import reconcile
-from tests.support.commands import manage_patiently, wait_until
+from tests.support.commands import manage_patiently, retried, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 
 def bounds(settings: CdcSettings) -> TopicBounds:
-    tail = KafkaTail(settings)
-    found = tail.bounds()
-    tail.close()
-    return found
+    with closing(KafkaTail(settings)) as tail:
+        return retried(tail.bounds)
 
 
 def delete_records(settings: CdcSettings, ends: TopicBounds) -> None:

@@ -22,8 +22,8 @@ def state(job: Job) -> Job:
 
 
 def slow_snapshot() -> Job:
-    """Ask for a snapshot that takes ten seconds or more, so that it is seen while it runs."""
-    arguments = {"model": "stories.Story", "where": [], "rate": 40}
+    """Ask for a snapshot that takes half a minute or more, so that it is seen while it runs."""
+    arguments = {"model": "stories.Story", "where": [], "rate": 20}
     return JOBS.ask(SNAPSHOT, arguments, "all", "")
 
 

@@ -65,19 +65,27 @@ def passed(key: float) -> bool:
 
 def test_a_snapshot_survives_two_kills_and_writers(feed: RunningFeed, tmp_path: Path) -> None:
     insert_raw(ROWS)
-    # At this rate, the command needs ten seconds, so that it cannot end before it is killed.
-    command = ("send_to_kafka", "--rate", str(ROWS / 10))
+    log = tmp_path / "send.log"
+    # At this rate, the command needs half a minute, so that it cannot end before it is killed.
+    slowly = ("send_to_kafka", "--rate", str(ROWS / 30))
 
     with Writers():
-        sending = Daemon(tmp_path / "send.log", feed.environment, *command)
-        for share in (0.2, 0.5):
-            wait_until(partial(passed, ROWS * share), f"{share:.0%} of the rows")
-            sending.kill()
-            sending.start()
-            sending.wait_for("Resuming stories_story: ")
-        wait_until(lambda: not sending.alive(), "the end", 300)
+        sending = Daemon(log, feed.environment, *slowly)
+        wait_until(partial(passed, ROWS * 0.2), "20% of the rows")
+        sending.kill()
+        sending.start()
+        sending.wait_for("Resuming stories_story: ")
+        wait_until(partial(passed, ROWS * 0.5), "50% of the rows")
+        sending.kill()
+        last = Daemon(log, feed.environment, "send_to_kafka")
+        try:
+            assert last.wait(300) == 0, last.log
+        finally:
+            last.kill()
 
-    assert "rows and" in sending.log
+    assert "Resuming stories_story: " in last.current_log
+    sent_all = r"(?m)^stories_story: [\d,]+ rows and [\d,]+ deletes sent$"
+    assert re.search(sent_all, last.current_log), last.log
     assert Checkpoint.objects.count() == 0
     feed.wait_until_equal(120)
     rows = replica(feed)["stories_history"].find({"op": "r"}, {"key": 1})

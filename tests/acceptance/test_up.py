@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -162,9 +163,11 @@ def test_it_starts_everything_in_order_and_stops_cleanly(up: Up, home: Path) -> 
 
 def test_a_second_start_keeps_the_data(home: Path) -> None:
     first = Up(home).wait_ready()
-    chosen = read_env_file(home / "env")
-    first.wait_healthy()
-    assert first.end(signal.SIGINT) == 0
+    try:
+        chosen = read_env_file(home / "env")
+        first.wait_healthy()
+    finally:
+        assert first.end(signal.SIGINT) == 0
     second = Up(home).wait_ready()
     try:
         assert read_env_file(home / "env") == chosen
@@ -219,7 +222,7 @@ def test_a_second_signal_ends_it_immediately(up: Up) -> None:
     up.wait_for(lambda: "web stopped" in up.said, STOP_SECONDS)
     assert up.end(signal.SIGTERM) == 128 + signal.SIGTERM
     for child in family:
-        if child.is_running():
+        with suppress(psutil.NoSuchProcess):
             child.resume()
     assert gone(family, seconds=60) == []
 

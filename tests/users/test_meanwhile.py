@@ -135,7 +135,7 @@ def test_a_password_waits_for_a_change_that_is_not_committed(
 
     def wait() -> None:
         validated.set()
-        assert written.wait(30)
+        assert written.wait(120)
 
     def send() -> str:
         try:
@@ -146,13 +146,13 @@ def test_a_password_waits_for_a_change_that_is_not_committed(
     in_progress(wait)
     with ThreadPoolExecutor(1) as pool:
         sent = pool.submit(send)
-        assert validated.wait(30)
+        assert validated.wait(120)
         with transaction.atomic():
             disable(eve)
             written.set()
             with suppress(TimeoutError):
                 sent.result(1)
-        page = sent.result(30)
+        page = sent.result(120)
 
     assert "This account is disabled" in page
     assert stored(eve).check_password(PASSWORD)

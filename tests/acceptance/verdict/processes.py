@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from confluent_kafka import Consumer
 from django.db import connections
 
-from cdc.consumer.pause import pause, resume
+from cdc.consumer.pause import resume
 from tests.acceptance.verdict.product import Product
 from tests.acceptance.verdict.settings import FORMER
 from tests.support.processes import Daemon
@@ -50,14 +50,12 @@ def silent(product: Product, service: str) -> Iterator[None]:
 
 @contextmanager
 def paused(product: Product) -> Iterator[None]:
-    group = product.settings.group
-    pause(group, "an index", using="default")
     try:
-        product.consumer.wait_for("consumer.paused")
+        product.pause("an index")
         product.story()
         yield
     finally:
-        resume(group, "", using="default")
+        resume(product.settings.group, "", using="default")
 
 
 @contextmanager

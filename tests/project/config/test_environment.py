@@ -90,7 +90,7 @@ def manage(home: Path, *arguments: str, **variables: str) -> "subprocess.Complet
         env={**env, "STORYFEED_HOME": str(home), **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -143,7 +143,7 @@ def test_web_process_refuses_a_missing_key(tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"], "STORYFEED_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Consumers that Kafka has removed from their group are restarted, but not without limit."""
+"""How tests stop processes, and restart the consumers that Kafka removed from their group."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +14,13 @@ from tests.support.processes import MOST_REMOVALS, REMOVED, Daemon
 
 pytestmark = pytest.mark.slow
 FAILING = ("-c", "import sys; sys.exit(1)")
+SLOW_START = """
+import signal, sys, time
+time.sleep(2)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+time.sleep(600)
+"""
+"""A process that imports for two seconds, and then stops when it is asked to."""
 
 
 @pytest.fixture
@@ -40,6 +47,14 @@ def test_it_counts_as_stopped_and_stays_stopped(removed: Daemon) -> None:
     removed.tend()
     assert removed.pid == first
     assert len(processes.removals) == 1
+
+
+def test_a_process_that_is_still_starting_is_stopped_later(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "slow.log", {}, program=("-c", SLOW_START))
+    try:
+        assert daemon.stop() == 0
+    finally:
+        daemon.kill()
 
 
 def test_it_is_not_restarted_after_it_was_killed(removed: Daemon) -> None:

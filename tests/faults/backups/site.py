@@ -2,7 +2,6 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +23,6 @@ from tests.support.processes import Daemon
 
 _STATUS_SECONDS = STALE_SECONDS + 30
 """A consumer that Kafka removed and that was then stopped is reported for STALE_SECONDS."""
-_COMMAND_SECONDS = 1500.0
-"""The limit of `manage_patiently`: five attempts of 300 s."""
 
 
 class Site:
@@ -70,10 +67,8 @@ class Site:
         Meanwhile, tend `consumer`, by default that of the site: `reconcile` waits for it.
         """
         tend = (consumer or self.consumer).tend
-        with ThreadPoolExecutor() as pool:
-            work = pool.submit(manage_patiently, {**self.crew.environment, **environment}, *command)
-            wait_until(work.done, command[0], _COMMAND_SECONDS, every=0.1, meanwhile=tend)
-        done = work.result()
+        complete = {**self.crew.environment, **environment}
+        done = manage_patiently(complete, *command, meanwhile=tend)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from django.db import Error
 from django.db.models import Q
 
 from cdc.capture.images import images_after
@@ -151,7 +152,7 @@ class Reconciliation:
         """
         try:
             return {each.key for each in self._comparison.confirmed(keys, gone=gone)}
-        except CdcError:
+        except (CdcError, Error):
             self._context.say(
                 f"{self._capture.table}: {counted(len(keys), 'key')} sent for repair, and not "
                 "compared again before the interruption."

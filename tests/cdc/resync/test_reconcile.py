@@ -11,6 +11,7 @@ from cdc.models import Checkpoint
 from cdc.registry import registry
 from cdc.resync import orphans as orphans_module
 from cdc.resync import reconcile as module
+from cdc.resync.barrier import WaitStopped
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison, Difference
 from cdc.resync.orphans import Orphans
@@ -97,8 +98,16 @@ def test_a_repair_leaves_only_foreign_documents(feed: MemoryFeed) -> None:
     assert again.report.lines() == [f"{TABLE}: 1 extra: strange"]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        Retryable("MongoDB did not respond."),
+        OperationalError(2006, "Server has gone away"),
+        WaitStopped("The run was stopped."),
+    ],
+)
 def test_a_repair_that_is_interrupted_after_sending_is_mentioned(
-    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """The next run finds equal documents, so its report does not contain these differences."""
     plant(feed)
@@ -109,11 +118,11 @@ def test_a_repair_that_is_interrupted_after_sending_is_mentioned(
     def interrupted(keys: Iterable[Any], *, gone: bool) -> list[Difference]:
         if next(outages, False):
             feed.run()
-            raise Retryable("MongoDB did not respond.")
+            raise error
         return confirmed(keys, gone=gone)
 
     monkeypatch.setattr(first._comparison, "confirmed", interrupted)
-    with pytest.raises(Retryable):
+    with pytest.raises(type(error)):
         first.run()
 
     assert said == [

@@ -146,11 +146,12 @@ class Embedded:
 
         def ensured() -> bool:
             try:
-                names[:] = ensure_topics(settings)
+                names.extend(ensure_topics(settings))
             except Retryable:
                 if time.monotonic() > deadline:
                     raise
-            return bool(names)
+                return False
+            return True
 
         self._until(ensured)
         return names

@@ -20,7 +20,7 @@ from tests.acceptance.conftest import RunningFeed, wait_until_published
 from tests.support.builders import change, outgoing
 from tests.support.commands import Done, manage_patiently, wait_until
 from tests.support.hostile import hostile
-from tests.support.processes import REMOVED, Daemon
+from tests.support.processes import Daemon
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -61,7 +61,7 @@ def wait_for_letters(feed: RunningFeed, count: int) -> None:
 def wait_for_the_end(consumer: Daemon) -> None:
     """Wait until the consumer ends for another reason than its removal by Kafka."""
     wait_until(
-        lambda: not consumer.alive() and REMOVED not in consumer.current_log,
+        lambda: not consumer.alive() and not consumer.is_removed,
         "the consumer to end",
         meanwhile=consumer.tend,
     )

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -149,7 +149,7 @@ class TopicPages:
 
     def newest(self, before: FeedPosition | None, wanted: Filter, audience: Audience) -> TopicPage:
         """Return the last changes before a position, or before the end of the topic."""
-        with self._lock:
+        with self._reading():
             bounds = self._bounds()
             at = bounds.held(before) or bounds.end
             walk = self._walk(at, bounds.first, wanted, audience, backwards=True)
@@ -164,7 +164,7 @@ class TopicPages:
 
     def since(self, after: FeedPosition | None, wanted: Filter, audience: Audience) -> TopicPage:
         """Return the first changes after a position; none for a position in a different topic."""
-        with self._lock:
+        with self._reading():
             bounds = self._bounds()
             at = bounds.held(after) or bounds.end
             walk = self._walk(at, bounds.end, wanted, audience, backwards=False)
@@ -180,7 +180,7 @@ class TopicPages:
 
     def at_time(self, moment_ms: int) -> FeedPosition:
         """Return the position before the first changes that were captured at or after a time."""
-        with self._lock:
+        with self._reading():
             end = self._bounds().end
             return end.moved(self._open().since(moment_ms))
 
@@ -189,7 +189,7 @@ class TopicPages:
 
         Return None if there is no such partition.
         """
-        with self._lock:
+        with self._reading():
             bounds = self._bounds()
             if not 0 <= partition < len(bounds.end.offsets):
                 return None
@@ -203,7 +203,7 @@ class TopicPages:
 
     def record(self, partition: int, offset: int) -> Record | None:
         """Return one record, or None if Kafka does not have it."""
-        with self._lock:
+        with self._reading():
             bounds = self._bounds()
             if not 0 <= partition < len(bounds.end.offsets):
                 return None
@@ -228,11 +228,7 @@ class TopicPages:
             bound=bound,
             backwards=backwards,
         )
-        try:
-            walk.run()
-        except CdcError:
-            self._drop()
-            raise
+        walk.run()
         return walk
 
     def _records(self, partition: int, offset: int) -> list[Record]:
@@ -245,11 +241,17 @@ class TopicPages:
         raise Retryable("Kafka did not return the change in time: try again.")
 
     def _bounds(self) -> FeedBounds:
-        try:
-            return FeedBounds.of(self._open().bounds())
-        except CdcError:
-            self._drop()
-            raise
+        return FeedBounds.of(self._open().bounds())
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Lock the tail, and drop it on an error, because its client may get no more answers."""
+        with self._lock:
+            try:
+                yield
+            except CdcError:
+                self._drop()
+                raise
 
     def _open(self) -> Tail:
         if self._tail is None:

@@ -4,9 +4,9 @@ import logging
 import re
 import socket
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -71,6 +71,41 @@ def make_client(kind: Callable[[dict[str, Any]], Client], config: dict[str, Any]
         return kind(config)
     except (KafkaException, TypeError, ValueError) as error:
         raise Misconfigured(f"KAFKA_CONFIG is not valid ({_reason(error)}): correct it.") from None
+
+
+class Renewed(Generic[Client]):
+    """A client that is replaced before the next request if the last request got no answer.
+
+    While all brokers are fenced, as after a pause of the machine, a broker may list no brokers at
+    all. A client of librdkafka 2.10 or later then drops its brokers, and may never look for others
+    (librdkafka issue 5301).
+    """
+
+    def __init__(
+        self,
+        kind: Callable[[dict[str, Any]], Client],
+        config: dict[str, Any],
+        errors: ErrorLog,
+        close: Callable[[Client], None] = lambda _: None,
+    ) -> None:
+        """`errors` is the `error_cb` in `config`. A client that is replaced is given to `close`."""
+        self._make = partial(make_client, kind, config)
+        self._errors, self._close = errors, close
+        self._client = self._make()
+
+    def __call__(self) -> Client:
+        if self._errors.is_unanswered:
+            self.renew()
+        return self._client
+
+    def renew(self) -> None:
+        """Replace the client, and forget its requests and errors."""
+        self.close()
+        self._errors.reset()
+        self._client = self._make()
+
+    def close(self) -> None:
+        self._close(self._client)
 
 
 @lru_cache(maxsize=16)

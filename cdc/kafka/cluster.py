@@ -12,7 +12,7 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.admin._topic import TopicDescription
 
 from cdc.conf import CdcSettings
-from cdc.kafka.client import client_config, make_client
+from cdc.kafka.client import Renewed, client_config
 from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog, Refusal
 from cdc.kafka.topics import new_topic
 
@@ -52,13 +52,15 @@ class Cluster:
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
         self._errors = ErrorLog(settings)
-        self._admin = make_client(AdminClient, client_config(settings, error_cb=self._errors))
+        self._admin = Renewed(
+            AdminClient, client_config(settings, error_cb=self._errors), self._errors
+        )
 
     def brokers(self) -> int | Refusal:
         """Return the number of running brokers, or why they refuse the login."""
-        answer = self._admin.describe_cluster(request_timeout=REQUEST_SECONDS)
+        answer = self._admin().describe_cluster(request_timeout=REQUEST_SECONDS)
         try:
-            return len(self._errors.answer(self._admin, answer).nodes)
+            return len(self._errors.answer(self._admin(), answer).nodes)
         except (KafkaException, TimeoutError) as error:
             refusal = self._errors.refusal()
             if refusal and refusal.is_login:
@@ -67,13 +69,13 @@ class Cluster:
 
     def topic(self, name: str) -> TopicState | str | None:
         """Return a topic's state, None if it does not exist, or why this client cannot see it."""
-        answer = self._admin.describe_topics(
+        answer = self._admin().describe_topics(
             TopicCollection([name]),
             include_authorized_operations=True,
             request_timeout=REQUEST_SECONDS,
         )[name]
         try:
-            return self._state(name, self._errors.answer(self._admin, answer))
+            return self._state(name, self._errors.answer(self._admin(), answer))
         except TimeoutError as error:
             raise self._errors.unavailable("describe the topic", name, error) from error
         except KafkaException as error:
@@ -87,9 +89,9 @@ class Cluster:
     def config(self, name: str) -> dict[str, str]:
         """Return the settings of a topic; empty if this client may not read them."""
         asked = ConfigResource(ResourceType.TOPIC, name)
-        answer = self._admin.describe_configs([asked], request_timeout=REQUEST_SECONDS)[asked]
+        answer = self._admin().describe_configs([asked], request_timeout=REQUEST_SECONDS)[asked]
         try:
-            found: Mapping[str, Any] = self._errors.answer(self._admin, answer)
+            found: Mapping[str, Any] = self._errors.answer(self._admin(), answer)
         except TimeoutError as error:
             raise self._errors.unavailable("describe the configuration of", name, error) from error
         except KafkaException as error:
@@ -101,11 +103,11 @@ class Cluster:
     def refusal(self, name: str, partitions: int) -> str:
         """Return why Kafka would not create a topic; empty if it would, or if the topic exists."""
         new = new_topic(self._settings, name, partitions)
-        answer = self._admin.create_topics(
+        answer = self._admin().create_topics(
             [new], validate_only=True, request_timeout=REQUEST_SECONDS
         )[name]
         try:
-            self._errors.answer(self._admin, answer)
+            self._errors.answer(self._admin(), answer)
         except TimeoutError as error:
             raise self._errors.unavailable("check the topic", name, error) from error
         except KafkaException as error:

@@ -9,7 +9,7 @@ from confluent_kafka.admin._group import ConsumerGroupDescription
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.client import client_config, make_client
+from cdc.kafka.client import Renewed, client_config
 from cdc.kafka.refusals import ErrorLog
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ class Groups:
 
     def __init__(self, settings: CdcSettings) -> None:
         self._errors = ErrorLog(settings)
-        self._config = client_config(settings, error_cb=self._errors)
-        self._admin = make_client(AdminClient, self._config)
+        self._admin = Renewed(
+            AdminClient, client_config(settings, error_cb=self._errors), self._errors
+        )
 
     def members(self, name: str) -> int:
         """Return the number of consumers in a group; 0 if Kafka does not know the group.
@@ -66,19 +67,18 @@ class Groups:
 
         Call `renew` if the future is not done in time.
         """
-        return self._admin.describe_consumer_groups(
+        return self._admin().describe_consumer_groups(
             [name], include_authorized_operations=with_rights, request_timeout=_LONGEST_SECONDS
         )[name]
 
     def renew(self) -> None:
         """Replace the client, and forget its requests."""
-        self._errors.forget()  # The new client reports its own errors.
-        self._admin = make_client(AdminClient, self._config)
+        self._admin.renew()
 
     def _describe(self, name: str, *, with_rights: bool = False) -> ConsumerGroupDescription:
         request = self.request(name, with_rights=with_rights)
         try:
-            return self._errors.answer(self._admin, request)
+            return self._errors.answer(self._admin(), request)
         except TimeoutError as error:
             unavailable = self._unavailable(name, error)
             self.renew()

@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.client import ENVELOPE_ROOM, consumer_config, make_client
+from cdc.kafka.client import ENVELOPE_ROOM, Renewed, consumer_config
 from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.kafka.topics import Topics
 from cdc.wire.published import LAST_RECORDS, Published, published
@@ -32,7 +32,7 @@ class LastPublished:
         self._names = topics
         self._topics = Topics(settings)
         self._errors = ErrorLog(settings)
-        self._consumer = make_client(
+        self._consumer = Renewed(
             Consumer,
             consumer_config(
                 settings,
@@ -51,6 +51,8 @@ class LastPublished:
                     "queued.max.messages.kbytes": 8_192,
                 },
             ),
+            self._errors,
+            close=Consumer.close,
         )
 
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
@@ -64,21 +66,21 @@ class LastPublished:
             for name in self._names
             for number in self._topics.partitions(name, keep_waiting)
         }
-        self._consumer.assign(
+        self._consumer().assign(
             [KafkaPartition(name, number, _TAIL - LAST_RECORDS) for name, number in sorted(left)]
         )
         deadline = time.monotonic() + REQUEST_SECONDS
         while left:
             if not keep_waiting():
                 raise Retryable("Reading the last published changes was cancelled.")
-            message = self._consumer.poll(_POLL_SECONDS)
+            message = self._consumer().poll(_POLL_SECONDS)
             if message is not None:
                 deadline = time.monotonic() + REQUEST_SECONDS
                 self._errors.forget()
                 self._take(message, left, found)
             elif time.monotonic() >= deadline:
                 raise self._errors.unavailable("read the last records of", ", ".join(self._names))
-        self._consumer.unassign()
+        self._consumer().unassign()
         return found
 
     def close(self) -> None:

@@ -33,6 +33,8 @@ _TOPIC_PATIENCE_MS = 3_000
 """How long a topic may be unknown before it is considered missing."""
 _PARTIAL_SECONDS = 30.0
 """How long a call waits for brokers that refuse the client, if other brokers accepted records."""
+_LOST_SECONDS = 30.0
+"""How long a client that has reported all brokers as down may acknowledge nothing."""
 
 
 class KafkaPublisher:
@@ -66,6 +68,7 @@ class KafkaPublisher:
             },
         )
         self._producer = make_client(Producer, self._config)
+        self._heard_at = time.monotonic()
 
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
@@ -74,12 +77,13 @@ class KafkaPublisher:
 
         Raise Retryable if any other record was not acknowledged; the caller must then write all
         records again. Call `keep_waiting` at least every 0.1 s. When `keep_waiting` returns False,
-        or brokers refuse the login or TLS, drop the records in flight and raise Retryable. If some
-        records were acknowledged, a refusal by a broker raises Retryable only 30 s after the call
+        or brokers refuse the login or TLS, or all brokers were down and none has acknowledged a
+        record for 30 s, drop the records in flight and raise Retryable. If some records were
+        acknowledged, a refusal by a broker raises Retryable only 30 s after the call
         began: perhaps only some brokers refuse the client, and each repetition writes the
         acknowledged records once more.
         """
-        began = time.monotonic()
+        began = self._heard_at = time.monotonic()
         outcomes: dict[int, KafkaError | None] = {}
         spans = PublishSpans()
         records = spans.marked(records)
@@ -117,6 +121,11 @@ class KafkaPublisher:
         # The client itself would silently keep trying, because its records never expire.
         if not patient and (refusal := self._errors.last_refusal()):
             raise Retryable(refusal.text)
+        # A client may have lost its brokers for good: see `Renewed`.
+        if self._errors.are_down and time.monotonic() - self._heard_at >= _LOST_SECONDS:
+            raise Retryable(
+                f"Kafka has not acknowledged a batch for {_LOST_SECONDS:g} s: check its brokers."
+            )
 
     def _produced(
         self,
@@ -131,6 +140,7 @@ class KafkaPublisher:
             outcomes[index] = error
             if error is None:
                 self._errors.forget()
+                self._heard_at = time.monotonic()
             spans.delivered(index, message)
 
         if not TOPIC_NAME.match(record.topic):
@@ -171,7 +181,7 @@ class KafkaPublisher:
 
     def _restart(self) -> None:
         self.close()
-        self._errors.forget()  # The new client reports its own errors.
+        self._errors.reset()  # The new client reports its own errors.
         self._producer = make_client(Producer, self._config)
 
 

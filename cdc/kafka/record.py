@@ -1,8 +1,10 @@
-"""Converts a message of the client library to a `Record`."""
+"""Converts messages and partitions between the client library and the pipeline."""
 
+from collections.abc import Iterable
 from typing import cast
 
 from confluent_kafka import KafkaError, Message
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.wire.records import Headers, Record, TopicPartition
 
@@ -31,6 +33,14 @@ def record_of(message: Message, source: TopicPartition) -> Record:
         timestamp_ms=max(message.timestamp()[1], 0),
         leader_epoch=message.leader_epoch(),
     )
+
+
+def partitions_of(sources: Iterable[TopicPartition]) -> list[KafkaPartition]:
+    return [KafkaPartition(source.topic, source.partition) for source in sources]
+
+
+def sources_of(partitions: Iterable[KafkaPartition]) -> set[TopicPartition]:
+    return {TopicPartition(item.topic, item.partition) for item in partitions}
 
 
 def damage(message: Message, error: KafkaError) -> str:

@@ -80,10 +80,15 @@ class ErrorLog:
         whether no error had named a cause before that report."""
         self._is_new = False
         """Whether an error came during the current request."""
+        self.is_unanswered = False
+        """Whether the last request got no answer from a broker."""
+        self.are_down = False
+        """Whether the client has reported that all brokers are down, since `reset`."""
         self._examined: tuple[KafkaError, Refusal | None] | None = None
 
     def __call__(self, error: KafkaError) -> None:
         self._is_new = True
+        self.are_down |= error.code() == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 -- documented
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- a documented code
             self._down()
         else:
@@ -129,6 +134,12 @@ class ErrorLog:
     def forget(self) -> None:
         """Forget the errors, because a broker has answered the client."""
         self._last, self._is_explained, self._are_closed = None, False, False
+        self.is_unanswered = False
+
+    def reset(self) -> None:
+        """Forget everything, because the client is new or has found a broker again."""
+        self.forget()
+        self.are_down = False
 
     def last_refusal(self) -> Refusal | None:
         """Return why a broker refuses the login or TLS; None if the last error is not a refusal."""
@@ -147,11 +158,18 @@ class ErrorLog:
 
         `request` is a verb phrase, such as `describe the topic`, and `name` is its object.
         """
+        self.note(error)
         if _is_answer(error):
             return unavailable(request, name, error)
         if refusal := self.refusal():
             return Retryable(refusal.text)
         return unavailable(request, name, _text(self._last) if self._last else error)
+
+    def note(self, error: BaseException | None) -> None:
+        """Record that a request failed; no error means that it got no answer in time."""
+        found = _kafka_error(error)
+        # The library's own errors have negative codes.
+        self.is_unanswered = not _is_answer(error) or (found is not None and found.code() < 0)
 
     @property
     def _is_refused(self) -> bool:
@@ -248,8 +266,13 @@ def _closing(settings: CdcSettings) -> Refusal | None:
 
 def _is_answer(error: BaseException | None) -> bool:
     """Return whether the error is a broker's answer to the request."""
+    found = _kafka_error(error)
+    return found is not None and found.code() not in _CONNECTION_LOST | _REFUSED
+
+
+def _kafka_error(error: BaseException | None) -> KafkaError | None:
     found = error.args[0] if error is not None and error.args else None
-    return isinstance(found, KafkaError) and found.code() not in _CONNECTION_LOST | _REFUSED
+    return found if isinstance(found, KafkaError) else None
 
 
 def _text(error: KafkaError) -> str:

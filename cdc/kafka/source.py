@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from cdc.conf import CdcSettings
 from cdc.errors import Fatal, Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, consumer_config, make_client
-from cdc.kafka.record import DAMAGED, damage, record_of
+from cdc.kafka.record import DAMAGED, damage, partitions_of, record_of, sources_of
 from cdc.kafka.refusals import ErrorLog, unavailable
 from cdc.kafka.unassigned import Unassigned
 from cdc.kafka.watermarks import POSITION_LOST, first_and_next
@@ -21,7 +21,9 @@ from cdc.wire.records import Record, TopicPartition
 
 _LEAVE_SECONDS = 2.0
 _RECONNECT_SECONDS = 1.0
-"""How long a poll waits for a broker after a broker has refused the login or TLS."""
+"""How long a poll waits for a broker after one has refused the client, or after all were down."""
+_LOST_SECONDS = 30.0
+"""How long polls may find no broker before the client is replaced."""
 _NO_EPOCH = -1
 """The library's value for an unknown leader epoch."""
 _NAME_TAKEN = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
@@ -44,31 +46,31 @@ class KafkaSource:
         self._lost: dict[TopicPartition, tuple[int | None, int | None]] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._unreadable = ""
+        self._lost_since: float | None = None
+        """When a poll first found no broker; None if brokers have answered since."""
         self._errors = ErrorLog(settings)
-        self._consumer = make_client(
-            Consumer,
-            consumer_config(
-                settings,
-                error_cb=self._errors,
-                **{
-                    "group.id": settings.group,
-                    "group.instance.id": instance,
-                    "partition.assignment.strategy": "cooperative-sticky",
-                    "session.timeout.ms": 6000,
-                    "auto.offset.reset": "error",
-                    "enable.auto.offset.store": False,
-                    "enable.partition.eof": True,
-                    "enable.auto.commit": True,
-                    "auto.commit.interval.ms": 1000,
-                    "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
-                    # A new partition is fetched after the current fetch has returned. Without new
-                    # records, the broker returns that fetch after this time.
-                    "fetch.wait.max.ms": 100,
-                    # KiB for all partitions: limits the memory of prefetched records.
-                    "queued.max.messages.kbytes": 32_768,
-                },
-            ),
+        self._config = consumer_config(
+            settings,
+            error_cb=self._errors,
+            **{
+                "group.id": settings.group,
+                "group.instance.id": instance,
+                "partition.assignment.strategy": "cooperative-sticky",
+                "session.timeout.ms": 6000,
+                "auto.offset.reset": "error",
+                "enable.auto.offset.store": False,
+                "enable.partition.eof": True,
+                "enable.auto.commit": True,
+                "auto.commit.interval.ms": 1000,
+                "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
+                # A new partition is fetched after the current fetch has returned. Without new
+                # records, the broker returns that fetch after this time.
+                "fetch.wait.max.ms": 100,
+                # KiB for all partitions: limits the memory of prefetched records.
+                "queued.max.messages.kbytes": 32_768,
+            },
         )
+        self._consumer = make_client(Consumer, self._config)
         self._topics = list(topics)
         self._unassigned = Unassigned(settings, topics)
         self._subscribe()
@@ -185,14 +187,34 @@ class KafkaSource:
     def _require_connection(self) -> None:
         """Raise Retryable if no record arrives because brokers refuse the login or a TLS handshake.
 
-        The client itself would silently keep trying.
+        The client itself would silently keep trying. If all brokers were down, and the client finds
+        none again, replace it: it may have lost its brokers for good (see `Renewed`).
         """
-        if refusal := self._errors.last_refusal():
-            try:
-                self._consumer.list_topics(self._topics[0], timeout=_RECONNECT_SECONDS)
-            except KafkaException as error:
+        refusal = self._errors.last_refusal()
+        if not refusal and not self._errors.are_down:
+            return
+        try:
+            self._consumer.list_topics(self._topics[0], timeout=_RECONNECT_SECONDS)
+        except KafkaException as error:
+            if refusal:
                 raise Retryable(refusal.text) from error
-            self._errors.forget()
+            self._lost_since = self._lost_since or time.monotonic()
+            if time.monotonic() - self._lost_since >= _LOST_SECONDS:
+                self._renew()
+        else:
+            self._errors.reset()
+            self._lost_since = None
+
+    def _renew(self) -> None:
+        """Replace the client. All partitions wait until the group assigns them again."""
+        telemetry.log(_log, logging.WARNING, telemetry.KAFKA_CLIENT_RENEWED)
+        self.close()
+        for known in (self._waiting, self._started, self._starts, self._lost, self._ends):
+            known.clear()
+        self._errors.reset()
+        self._lost_since = None
+        self._consumer = make_client(Consumer, self._config)
+        self._subscribe()
 
     def _subscribe(self) -> None:
         self._consumer.subscribe(
@@ -261,24 +283,16 @@ class KafkaSource:
 
     def _assigned(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         consumer.incremental_assign([])
-        self._waiting |= _sources(partitions)
+        self._waiting |= sources_of(partitions)
 
     def _revoked(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
-        revoked = _sources(partitions)
+        revoked = sources_of(partitions)
         # Called even for an empty list: otherwise the library unassigns all partitions itself,
         # which fails for partitions that are not started.
-        consumer.incremental_unassign(_partitions(revoked & self._started))
+        consumer.incremental_unassign(partitions_of(revoked & self._started))
         self._waiting -= revoked
         self._started -= revoked
 
     def _unassign(self, sources: set[TopicPartition]) -> None:
         if sources:
-            self._consumer.incremental_unassign(_partitions(sources))
-
-
-def _partitions(sources: set[TopicPartition]) -> list[KafkaPartition]:
-    return [KafkaPartition(source.topic, source.partition) for source in sources]
-
-
-def _sources(partitions: Sequence[KafkaPartition]) -> set[TopicPartition]:
-    return {TopicPartition(item.topic, item.partition) for item in partitions}
+            self._consumer.incremental_unassign(partitions_of(sources))

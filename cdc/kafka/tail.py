@@ -27,10 +27,12 @@ class KafkaTail:
         self._errors = ErrorLog(settings)
         self._admin = make_client(AdminClient, client_config(settings, error_cb=self._errors))
         self._ended: dict[int, int] = {}
+        self._consumer_errors = ErrorLog(settings)
         self._consumer = make_client(
             Consumer,
             consumer_config(
                 settings,
+                error_cb=self._consumer_errors,
                 **{
                     # The library requires a group name. It is never sent to a broker, because this
                     # consumer does not subscribe.
@@ -88,6 +90,10 @@ class KafkaTail:
             first = self._consumer.poll(seconds)
             # A message without a value is falsy.
             messages = [] if first is None else [first, *self._consumer.consume(limit - 1, 0)]
+            if not messages and self._consumer_errors.are_down:
+                # The client may have lost its brokers for good: see `Renewed`.
+                self._consumer.list_topics(self._topic, timeout=_SECONDS)
+                self._consumer_errors.reset()
         except KafkaException as error:
             raise Retryable(_explanation(error)) from error
         return [record for record in map(self._record, messages) if record is not None]

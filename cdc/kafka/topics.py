@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from cdc.conf import CdcSettings
-from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
+from cdc.kafka.client import ENVELOPE_ROOM, Renewed, client_config
 from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ class Topics:
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
         self._errors = ErrorLog(settings)
-        self._admin = make_client(AdminClient, client_config(settings, error_cb=self._errors))
+        self._admin = Renewed(
+            AdminClient, client_config(settings, error_cb=self._errors), self._errors
+        )
         self._descriptions: dict[str, Future[Any]] = {}
 
     def ensure(self, topic: str, partitions: int = 0) -> None:
@@ -37,9 +39,9 @@ class Topics:
         if self.exists(topic):
             return
         new = new_topic(self._settings, topic, partitions)
-        future = self._admin.create_topics([new], request_timeout=REQUEST_SECONDS)[topic]
+        future = self._admin().create_topics([new], request_timeout=REQUEST_SECONDS)[topic]
         try:
-            self._errors.answer(self._admin, future)
+            self._errors.answer(self._admin(), future)
         except TimeoutError as error:
             raise self._errors.unavailable("create the topic", topic, error) from error
         except KafkaException as error:
@@ -49,7 +51,7 @@ class Topics:
     def exists(self, topic: str) -> bool:
         """Return whether the topic exists."""
         try:
-            self._errors.answer(self._admin, self._describe(topic))
+            self._errors.answer(self._admin(), self._describe(topic))
         except TimeoutError as error:
             raise self._errors.unavailable("describe the topic", topic, error) from error
         except KafkaException as error:
@@ -61,7 +63,7 @@ class Topics:
     def topic_id(self, topic: str) -> str:
         """Return Kafka's id of the topic; a recreated topic has a different id."""
         try:
-            return str(self._errors.answer(self._admin, self._describe(topic)).topic_id)
+            return str(self._errors.answer(self._admin(), self._describe(topic)).topic_id)
         except (KafkaException, TimeoutError) as error:
             raise self._errors.unavailable("describe the topic", topic, error) from error
 
@@ -75,8 +77,10 @@ class Topics:
         for topic, known_id in known.items():
             answer = self._descriptions.pop(topic, None)
             if answer is not None and answer.done():
-                if answer.exception() is None:
+                if (error := answer.exception()) is None:
                     found |= str(answer.result().topic_id) != known_id
+                else:
+                    self._errors.note(error)
                 answer = None  # Also after a failure: request a description again.
             self._descriptions[topic] = answer or self._describe(topic)
         return found
@@ -89,7 +93,7 @@ class Topics:
         Raise Retryable when `keep_waiting`, which is called during the wait, returns False.
         """
         try:
-            found = self._errors.answer(self._admin, self._describe(topic), keep_waiting)
+            found = self._errors.answer(self._admin(), self._describe(topic), keep_waiting)
         except TimeoutError as error:
             raise self._errors.unavailable("describe the topic", topic, error) from error
         except KafkaException as error:
@@ -100,7 +104,7 @@ class Topics:
 
     def _describe(self, topic: str) -> "Future[Any]":
         asked = TopicCollection([topic])
-        return self._admin.describe_topics(asked, request_timeout=REQUEST_SECONDS)[topic]
+        return self._admin().describe_topics(asked, request_timeout=REQUEST_SECONDS)[topic]
 
 
 def new_topic(settings: CdcSettings, name: str, partitions: int = 0) -> NewTopic:

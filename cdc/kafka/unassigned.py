@@ -8,9 +8,9 @@ from confluent_kafka import ConsumerGroupState, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from cdc.conf import CdcSettings
-from cdc.kafka.client import client_config, make_client
+from cdc.kafka.client import Renewed, client_config
 from cdc.kafka.groups import Groups
-from cdc.kafka.refusals import REQUEST_SECONDS
+from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.wire.records import TopicPartition
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ class Unassigned:
     def __init__(self, settings: CdcSettings, topics: Sequence[str]) -> None:
         self._group, self._topics = settings.group, TopicCollection(list(topics))
         self._groups = Groups(settings)
-        self._admin = make_client(AdminClient, client_config(settings))
+        self._errors = ErrorLog(settings)
+        self._admin = Renewed(
+            AdminClient, client_config(settings, error_cb=self._errors), self._errors
+        )
         self._asked = time.monotonic()
         self._answers: list[Future[Any]] = []
         self._before: frozenset[TopicPartition] = frozenset()
@@ -52,7 +55,7 @@ class Unassigned:
 
     def _ask(self) -> None:
         self._asked = time.monotonic()
-        topics = self._admin.describe_topics(self._topics, request_timeout=REQUEST_SECONDS)
+        topics = self._admin().describe_topics(self._topics, request_timeout=REQUEST_SECONDS)
         self._answers = [self._groups.request(self._group), *topics.values()]
 
     def _are_done(self) -> bool:
@@ -62,6 +65,7 @@ class Unassigned:
         if time.monotonic() - self._asked >= REQUEST_SECONDS:
             self._answers = []
             self._groups.renew()
+            self._admin.renew()
         return False
 
     def _evaluate(self) -> tuple[frozenset[TopicPartition], str]:
@@ -69,7 +73,8 @@ class Unassigned:
         answers, self._answers = self._answers, []
         try:
             group, *topics = [answer.result() for answer in answers]
-        except KafkaException:
+        except KafkaException as error:
+            self._errors.note(error)
             return frozenset(), ""
         if group.state is not ConsumerGroupState.STABLE:
             return frozenset(), ""

@@ -9,7 +9,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.client import consumer_config, make_client
+from cdc.kafka.client import Renewed, consumer_config
 from cdc.kafka.record import DAMAGED
 from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.wire.records import TopicPartition
@@ -106,13 +106,16 @@ class Watermarks:
             # Only the times of records are read; the consumer reports damaged records.
             "check.crcs": False,
         }
-        self._consumer = make_client(
-            Consumer, consumer_config(settings, error_cb=self._errors, **config)
+        self._consumer = Renewed(
+            Consumer,
+            consumer_config(settings, error_cb=self._errors, **config),
+            self._errors,
+            close=Consumer.close,
         )
 
     def of(self, source: TopicPartition) -> tuple[int, int]:
         """Return the first offset that Kafka has not deleted, and the offset of the next record."""
-        marks = first_and_next(self._consumer, source, self._unavailable)
+        marks = first_and_next(self._consumer(), source, self._unavailable)
         self._errors.forget()
         return marks
 
@@ -121,7 +124,7 @@ class Watermarks:
         asked = [KafkaPartition(source.topic, source.partition) for source in sources]
         try:
             found = repeated(
-                lambda: _complete(self._consumer.committed(asked, timeout=REQUEST_SECONDS))
+                lambda: _complete(self._consumer().committed(asked, timeout=REQUEST_SECONDS))
             )
         except KafkaException as error:
             raise self._unavailable("read the offsets of the group", self._group, error) from error
@@ -137,9 +140,9 @@ class Watermarks:
         Return None if there is no such record. Raise Retryable if Kafka refuses to return the
         record, or does not return it in time.
         """
-        self._consumer.assign([KafkaPartition(source.topic, source.partition, offset)])
-        message = self._consumer.poll(REQUEST_SECONDS)
-        self._consumer.unassign()
+        self._consumer().assign([KafkaPartition(source.topic, source.partition, offset)])
+        message = self._consumer().poll(REQUEST_SECONDS)
+        self._consumer().unassign()
         if message is None:
             raise self._unavailable("return a record of", source.topic)
         if (error := message.error()) is None:
@@ -173,7 +176,7 @@ class Watermarks:
         """
         asked = KafkaPartition(source.topic, source.partition, since_ms)
         try:
-            (found,) = offsets_at(self._consumer, [asked], REQUEST_SECONDS)
+            (found,) = offsets_at(self._consumer(), [asked], REQUEST_SECONDS)
         except KafkaException as error:
             raise self._unavailable("look up a time in", source.topic, error) from error
         return found.offset if found.offset >= 0 else self.of(source)[1]
@@ -184,14 +187,14 @@ class Watermarks:
 
     def _first_at(self, at: KafkaPartition) -> Message:
         """Return the first message at a position, after a comparison of the leader epochs."""
-        self._consumer.assign([at])
+        self._consumer().assign([at])
         try:
-            self._consumer.seek(at)  # Without a seek, the client does not compare the epochs.
-            message = self._consumer.poll(REQUEST_SECONDS)
+            self._consumer().seek(at)  # Without a seek, the client does not compare the epochs.
+            message = self._consumer().poll(REQUEST_SECONDS)
         except KafkaException as error:
             raise self._unavailable("seek in", at.topic, error) from error
         finally:
-            self._consumer.unassign()
+            self._consumer().unassign()
         if message is None:
             raise self._unavailable("check a position in", at.topic)
         return message
@@ -199,5 +202,5 @@ class Watermarks:
     def _unavailable(
         self, request: str, name: str, error: BaseException | None = None
     ) -> Retryable:
-        self._consumer.poll(0)  # Passes the errors of the client to `_errors`.
+        self._consumer().poll(0)  # Passes the errors of the client to `_errors`.
         return self._errors.unavailable(request, name, error)

@@ -51,6 +51,12 @@ _SCRAM = (
     "org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
 )
 
+RARE_HEARTBEATS = """
+broker.heartbeat.interval.ms=4000
+broker.session.timeout.ms=2000
+"""
+"""Properties of a broker that the controller fences in each period until the next heartbeat."""
+
 
 class OwnKafka(Kafka):
     """A broker with additional properties, which replace those of the same name."""
@@ -58,6 +64,12 @@ class OwnKafka(Kafka):
     def __init__(self, folder: Path, more: str = "") -> None:
         super().__init__(folder, port := free_port(), free_port([port]))
         self._more = more
+
+    def restart(self, more: str = "") -> None:
+        """Restart the broker with other additional properties."""
+        self.stop()
+        self._more = more
+        self.start()
 
     def _write_config(self, data: Path) -> None:
         super()._write_config(data)

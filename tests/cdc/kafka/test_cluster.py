@@ -9,7 +9,7 @@ from cdc.errors import Retryable
 from cdc.kafka.cluster import Cluster, is_refused
 from tests.support.commands import wait_until
 from tests.support.feed_settings import without_servers
-from tests.support.kafka import OwnKafka, running
+from tests.support.kafka import RARE_HEARTBEATS, OwnKafka, running
 
 COUNT = "Unable to replicate the partition 3 time(s)"
 FENCED = f"{COUNT}: All brokers are currently fenced."
@@ -17,11 +17,6 @@ TOO_FEW = (
     f"{COUNT}: The target replication factor of 3 cannot be reached because only 1 broker(s) are "
     "registered."
 )
-
-RARE_HEARTBEATS = """
-broker.heartbeat.interval.ms=4000
-broker.session.timeout.ms=2000
-"""
 
 
 @pytest.mark.parametrize(

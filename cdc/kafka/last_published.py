@@ -52,7 +52,7 @@ class LastPublished:
                 },
             ),
             self._errors,
-            close=Consumer.close,
+            close=lambda client: client.close(),
         )
 
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:

@@ -110,7 +110,7 @@ class Watermarks:
             Consumer,
             consumer_config(settings, error_cb=self._errors, **config),
             self._errors,
-            close=Consumer.close,
+            close=lambda client: client.close(),
         )
 
     def of(self, source: TopicPartition) -> tuple[int, int]:

@@ -74,7 +74,7 @@ def test_a_request_is_repeated_while_the_leader_is_new(
     left: int,
 ) -> None:
     client = StaleClient(watermarks._consumer(), error, failures)
-    monkeypatch.setattr(watermarks, "_consumer", lambda: client)
+    monkeypatch.setattr(watermarks._consumer, "_client", client)
     if left:
         with pytest.raises(Retryable):
             request_of(watermarks, source)
@@ -140,7 +140,7 @@ def test_a_record_that_does_not_arrive_in_time_has_no_time(
     watermarks: Watermarks, source: TopicPartition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = Silent(watermarks._consumer())
-    monkeypatch.setattr(watermarks, "_consumer", lambda: client)
+    monkeypatch.setattr(watermarks._consumer, "_client", client)
     with pytest.raises(Retryable, match="Kafka could not return a record of 'test"):
         watermarks.timestamp_ms(source, 0)
 

@@ -4,6 +4,7 @@ librdkafka then never looks for other brokers, in about one of ten cases (its is
 metadata recovery, it never does, so that each case shows what the pipeline does about it.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -111,7 +112,10 @@ def test_records_arrive_again(
         lose_brokers(publisher._producer, source._consumer)
         broker.restart()
 
-        assert retried(lambda: publisher.publish([record], lambda: True)) == {}
+        deadline = time.monotonic() + 60
+        assert (
+            retried(lambda: publisher.publish([record], lambda: time.monotonic() < deadline)) == {}
+        )
         wait_until(lambda: read(source), "the record")
 
 

@@ -439,6 +439,7 @@ def test_a_filter_is_saved_under_a_name_and_removed(page: Page) -> None:
 def test_a_filter_that_the_browser_refuses_is_not_said_to_be_saved(page: Page) -> None:
     page.add_init_script("Storage.prototype.setItem = () => { throw new Error('full'); };")
     page.goto(f"{page.url.partition('?')[0]}?op=u")
+    expect(page.locator("#said")).to_have_text("The feed is live.")  # Not said afterwards.
     page.get_by_text("Filter and jump").click()
     page.get_by_role("button", name="Save this filter").click()
     expect(page.locator("#said")).to_have_text("This browser does not save filters.")

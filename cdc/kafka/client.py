@@ -101,7 +101,7 @@ class Renewed(Generic[Client]):
     def renew(self) -> None:
         """Replace the client, and forget its requests and errors."""
         self.close()
-        self._errors.reset()
+        self._errors.forget()
         self._client = self._make()
 
     def close(self) -> None:

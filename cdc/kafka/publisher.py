@@ -33,8 +33,8 @@ _TOPIC_PATIENCE_MS = 3_000
 """How long a topic may be unknown before it is considered missing."""
 _PARTIAL_SECONDS = 30.0
 """How long a call waits for brokers that refuse the client, if other brokers accepted records."""
-_LOST_SECONDS = 30.0
-"""How long a client that has reported all brokers as down may acknowledge nothing."""
+_LOST_SECONDS = 60.0
+"""How long Kafka may acknowledge nothing before the client is replaced; as `socket.timeout.ms`."""
 
 
 class KafkaPublisher:
@@ -77,11 +77,10 @@ class KafkaPublisher:
 
         Raise Retryable if any other record was not acknowledged; the caller must then write all
         records again. Call `keep_waiting` at least every 0.1 s. When `keep_waiting` returns False,
-        or brokers refuse the login or TLS, or all brokers were down and none has acknowledged a
-        record for 30 s, drop the records in flight and raise Retryable. If some records were
-        acknowledged, a refusal by a broker raises Retryable only 30 s after the call
-        began: perhaps only some brokers refuse the client, and each repetition writes the
-        acknowledged records once more.
+        or brokers refuse the login or TLS, or Kafka has acknowledged no record for 60 s, drop the
+        records in flight and raise Retryable. If some records were acknowledged, a refusal by a
+        broker raises Retryable only 30 s after the call began: perhaps only some brokers refuse the
+        client, and each repetition writes the acknowledged records once more.
         """
         began = self._heard_at = time.monotonic()
         outcomes: dict[int, KafkaError | None] = {}
@@ -122,7 +121,7 @@ class KafkaPublisher:
         if not patient and (refusal := self._errors.last_refusal()):
             raise Retryable(refusal.text)
         # A client may have lost its brokers for good: see `Renewed`.
-        if self._errors.are_down and time.monotonic() - self._heard_at >= _LOST_SECONDS:
+        if time.monotonic() - self._heard_at >= _LOST_SECONDS:
             raise Retryable(
                 f"Kafka has not acknowledged a batch for {_LOST_SECONDS:g} s: check its brokers."
             )
@@ -181,7 +180,7 @@ class KafkaPublisher:
 
     def _restart(self) -> None:
         self.close()
-        self._errors.reset()  # The new client reports its own errors.
+        self._errors.forget()  # The new client reports its own errors.
         self._producer = make_client(Producer, self._config)
 
 

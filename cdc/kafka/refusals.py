@@ -82,13 +82,10 @@ class ErrorLog:
         """Whether an error came during the current request."""
         self.is_unanswered = False
         """Whether the last request got no answer from a broker."""
-        self.are_down = False
-        """Whether the client has reported that all brokers are down, since `reset`."""
         self._examined: tuple[KafkaError, Refusal | None] | None = None
 
     def __call__(self, error: KafkaError) -> None:
         self._is_new = True
-        self.are_down |= error.code() == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 -- documented
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- a documented code
             self._down()
         else:
@@ -132,14 +129,9 @@ class ErrorLog:
                 return found
 
     def forget(self) -> None:
-        """Forget the errors, because a broker has answered the client."""
+        """Forget the errors, because a broker has answered the client, or the client is new."""
         self._last, self._is_explained, self._are_closed = None, False, False
         self.is_unanswered = False
-
-    def reset(self) -> None:
-        """Forget everything, because the client is new or has found a broker again."""
-        self.forget()
-        self.are_down = False
 
     def last_refusal(self) -> Refusal | None:
         """Return why a broker refuses the login or TLS; None if the last error is not a refusal."""

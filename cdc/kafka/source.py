@@ -21,9 +21,10 @@ from cdc.wire.records import Record, TopicPartition
 
 _LEAVE_SECONDS = 2.0
 _RECONNECT_SECONDS = 1.0
-"""How long a poll waits for a broker after one has refused the client, or after all were down."""
+"""How long a poll waits for a broker after a refusal, or if no record has arrived for a while."""
+_SILENT_SECONDS = 5.0
 _LOST_SECONDS = 30.0
-"""How long polls may find no broker before the client is replaced."""
+"""How long no broker may answer before the client is replaced."""
 _NO_EPOCH = -1
 """The library's value for an unknown leader epoch."""
 _NAME_TAKEN = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
@@ -46,8 +47,8 @@ class KafkaSource:
         self._lost: dict[TopicPartition, tuple[int | None, int | None]] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._unreadable = ""
-        self._lost_since: float | None = None
-        """When a poll first found no broker; None if brokers have answered since."""
+        self._heard_at = time.monotonic()
+        """When a broker last answered."""
         self._errors = ErrorLog(settings)
         self._config = consumer_config(
             settings,
@@ -93,6 +94,7 @@ class KafkaSource:
         if first is None:
             self._require_connection()
             return []
+        self._heard_at = time.monotonic()
         # `consume` alone would wait for `limit` records or for its whole timeout.
         messages = [first, *self._consumer.consume(limit - 1, 0)]
         return [record for record in map(self._record, messages) if record is not None]
@@ -187,23 +189,22 @@ class KafkaSource:
     def _require_connection(self) -> None:
         """Raise Retryable if no record arrives because brokers refuse the login or a TLS handshake.
 
-        The client itself would silently keep trying. If all brokers were down, and the client finds
-        none again, replace it: it may have lost its brokers for good (see `Renewed`).
+        The client itself would silently keep trying. A client to which no broker answers is
+        replaced: it may have lost its brokers for good (see `Renewed`), and need not report that.
         """
         refusal = self._errors.last_refusal()
-        if not refusal and not self._errors.are_down:
+        if not refusal and time.monotonic() - self._heard_at < _SILENT_SECONDS:
             return
         try:
             self._consumer.list_topics(self._topics[0], timeout=_RECONNECT_SECONDS)
         except KafkaException as error:
             if refusal:
                 raise Retryable(refusal.text) from error
-            self._lost_since = self._lost_since or time.monotonic()
-            if time.monotonic() - self._lost_since >= _LOST_SECONDS:
+            if time.monotonic() - self._heard_at >= _LOST_SECONDS:
                 self._renew()
         else:
-            self._errors.reset()
-            self._lost_since = None
+            self._errors.forget()
+            self._heard_at = time.monotonic()
 
     def _renew(self) -> None:
         """Replace the client. All partitions wait until the group assigns them again."""
@@ -211,8 +212,8 @@ class KafkaSource:
         self.close()
         for known in (self._waiting, self._started, self._starts, self._lost, self._ends):
             known.clear()
-        self._errors.reset()
-        self._lost_since = None
+        self._errors.forget()
+        self._heard_at = time.monotonic()
         self._consumer = make_client(Consumer, self._config)
         self._subscribe()
 

@@ -1,5 +1,6 @@
 """Reads a topic by offset, without joining a consumer group."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from cdc.wire.records import Record, TopicPartition
 from cdc.wire.topic import TopicBounds
 
 _SECONDS = 3.0
+_SILENT_SECONDS = 5.0
 
 
 class KafkaTail:
@@ -27,12 +29,11 @@ class KafkaTail:
         self._errors = ErrorLog(settings)
         self._admin = make_client(AdminClient, client_config(settings, error_cb=self._errors))
         self._ended: dict[int, int] = {}
-        self._consumer_errors = ErrorLog(settings)
+        self._heard_at = time.monotonic()
         self._consumer = make_client(
             Consumer,
             consumer_config(
                 settings,
-                error_cb=self._consumer_errors,
                 **{
                     # The library requires a group name. It is never sent to a broker, because this
                     # consumer does not subscribe.
@@ -90,10 +91,12 @@ class KafkaTail:
             first = self._consumer.poll(seconds)
             # A message without a value is falsy.
             messages = [] if first is None else [first, *self._consumer.consume(limit - 1, 0)]
-            if not messages and self._consumer_errors.are_down:
-                # The client may have lost its brokers for good: see `Renewed`.
+            if messages:
+                self._heard_at = time.monotonic()
+            elif time.monotonic() - self._heard_at >= _SILENT_SECONDS:
+                # The client may have lost its brokers for good (see `Renewed`): ask a broker.
                 self._consumer.list_topics(self._topic, timeout=_SECONDS)
-                self._consumer_errors.reset()
+                self._heard_at = time.monotonic()
         except KafkaException as error:
             raise Retryable(_explanation(error)) from error
         return [record for record in map(self._record, messages) if record is not None]

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from cdc.conf import CdcSettings
-from cdc.errors import Misconfigured
+from cdc.errors import Misconfigured, Retryable
 from cdc.kafka.certificate import FOUND_BY_THE_LIBRARY
 from cdc.kafka.refusals import ErrorLog
 
@@ -73,6 +73,18 @@ def make_client(kind: Callable[[dict[str, Any]], Client], config: dict[str, Any]
         raise Misconfigured(f"KAFKA_CONFIG is not valid ({_reason(error)}): correct it.") from None
 
 
+def remake_client(kind: Callable[[dict[str, Any]], Client], config: dict[str, Any]) -> Client:
+    """Return a replacement of a client; raise Retryable if it cannot be made.
+
+    A file that the configuration names, such as a certificate, may be missing for a moment. Keep
+    the old client until this function has returned.
+    """
+    try:
+        return make_client(kind, config)
+    except Misconfigured as error:
+        raise Retryable(str(error)) from error
+
+
 class Renewed(Generic[Client]):
     """A client that is replaced before the next request if the last request got no answer.
 
@@ -89,9 +101,9 @@ class Renewed(Generic[Client]):
         close: Callable[[Client], None] = lambda _: None,
     ) -> None:
         """`errors` is the `error_cb` in `config`. A client that is replaced is given to `close`."""
-        self._make = partial(make_client, kind, config)
+        self._remake = partial(remake_client, kind, config)
         self._errors, self._close = errors, close
-        self._client = self._make()
+        self._client = make_client(kind, config)
 
     def __call__(self) -> Client:
         if self._errors.is_unanswered:
@@ -99,10 +111,14 @@ class Renewed(Generic[Client]):
         return self._client
 
     def renew(self) -> None:
-        """Replace the client, and forget its requests and errors."""
+        """Replace the client, and forget its requests and errors.
+
+        Raise Retryable, and keep the client, if no other client can be made.
+        """
+        client = self._remake()
         self.close()
+        self._client = client
         self._errors.forget()
-        self._client = self._make()
 
     def close(self) -> None:
         self._close(self._client)

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from cdc.conf import LARGEST_EVENT_LIMIT, TOPIC_NAME, CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
+from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client, remake_client
 from cdc.kafka.refusals import ErrorLog
 from cdc.kafka.spans import PublishSpans
 from cdc.kafka.topics import Topics
@@ -34,7 +34,10 @@ _TOPIC_PATIENCE_MS = 3_000
 _PARTIAL_SECONDS = 30.0
 """How long a call waits for brokers that refuse the client, if other brokers accepted records."""
 _LOST_SECONDS = 60.0
-"""How long Kafka may acknowledge nothing before the client is replaced; as `socket.timeout.ms`."""
+"""How long Kafka may acknowledge nothing before the client is replaced.
+
+A longer `socket.timeout.ms` in KAFKA_CONFIG applies instead; the library's default is equal.
+"""
 
 
 class KafkaPublisher:
@@ -68,6 +71,8 @@ class KafkaPublisher:
             },
         )
         self._producer = make_client(Producer, self._config)
+        timeout = float(self._config.get("socket.timeout.ms", 0)) / 1000
+        self._lost_seconds = max(_LOST_SECONDS, timeout)
         self._heard_at = time.monotonic()
 
     def publish(
@@ -121,9 +126,10 @@ class KafkaPublisher:
         if not patient and (refusal := self._errors.last_refusal()):
             raise Retryable(refusal.text)
         # A client may have lost its brokers for good: see `Renewed`.
-        if time.monotonic() - self._heard_at >= _LOST_SECONDS:
+        if time.monotonic() - self._heard_at >= self._lost_seconds:
             raise Retryable(
-                f"Kafka has not acknowledged a batch for {_LOST_SECONDS:g} s: check its brokers."
+                f"Kafka has not acknowledged a batch for {self._lost_seconds:g} s: "
+                "check its brokers."
             )
 
     def _produced(
@@ -180,8 +186,8 @@ class KafkaPublisher:
 
     def _restart(self) -> None:
         self.close()
+        self._producer = remake_client(Producer, self._config)
         self._errors.forget()  # The new client reports its own errors.
-        self._producer = make_client(Producer, self._config)
 
 
 def _any_acknowledged(outcomes: Mapping[int, KafkaError | None]) -> bool:

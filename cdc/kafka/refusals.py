@@ -160,6 +160,8 @@ class ErrorLog:
     def note(self, error: BaseException | None) -> None:
         """Record that a request failed; no error means that it got no answer in time."""
         found = _kafka_error(error)
+        if found is not None and found.code() == KafkaError._DESTROY:  # noqa: SLF001 -- documented
+            return  # The request of a client that was replaced: no news of the new client.
         # The library's own errors have negative codes.
         self.is_unanswered = not _is_answer(error) or (found is not None and found.code() < 0)
 

@@ -11,7 +11,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fatal, Retryable
-from cdc.kafka.client import ENVELOPE_ROOM, consumer_config, make_client
+from cdc.kafka.client import ENVELOPE_ROOM, consumer_config, make_client, remake_client
 from cdc.kafka.record import DAMAGED, damage, partitions_of, record_of, sources_of
 from cdc.kafka.refusals import ErrorLog, unavailable
 from cdc.kafka.unassigned import Unassigned
@@ -198,23 +198,23 @@ class KafkaSource:
         try:
             self._consumer.list_topics(self._topics[0], timeout=_RECONNECT_SECONDS)
         except KafkaException as error:
-            if refusal:
-                raise Retryable(refusal.text) from error
             if time.monotonic() - self._heard_at >= _LOST_SECONDS:
                 self._renew()
+            if refusal:
+                raise Retryable(refusal.text) from error
         else:
             self._errors.forget()
             self._heard_at = time.monotonic()
 
     def _renew(self) -> None:
         """Replace the client. All partitions wait until the group assigns them again."""
+        client = remake_client(Consumer, self._config)
         telemetry.log(_log, logging.WARNING, telemetry.KAFKA_CLIENT_RENEWED)
         self.close()
         for known in (self._waiting, self._started, self._starts, self._lost, self._ends):
             known.clear()
-        self._errors.forget()
         self._heard_at = time.monotonic()
-        self._consumer = make_client(Consumer, self._config)
+        self._consumer = client
         self._subscribe()
 
     def _subscribe(self) -> None:

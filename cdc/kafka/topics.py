@@ -74,15 +74,19 @@ class Topics:
         requests of earlier calls.
         """
         found = False
-        for topic, known_id in known.items():
-            answer = self._descriptions.pop(topic, None)
-            if answer is not None and answer.done():
+        for topic, answer in list(self._descriptions.items()):
+            if answer.done():
+                del self._descriptions[topic]
                 if (error := answer.exception()) is None:
-                    found |= str(answer.result().topic_id) != known_id
+                    found |= topic in known and str(answer.result().topic_id) != known[topic]
                 else:
                     self._errors.note(error)
-                answer = None  # Also after a failure: request a description again.
-            self._descriptions[topic] = answer or self._describe(topic)
+        if self._errors.is_unanswered:
+            # Before the first new request: a client that is replaced drops its requests.
+            self._admin.renew()
+            self._descriptions.clear()
+        for topic in known.keys() - self._descriptions.keys():
+            self._descriptions[topic] = self._describe(topic)
         return found
 
     def partitions(

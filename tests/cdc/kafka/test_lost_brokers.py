@@ -4,32 +4,38 @@ librdkafka then never looks for other brokers, in about one of ten cases (its is
 metadata recovery, it never does, so that each case shows what the pipeline does about it.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka import publisher as publishing
 from cdc.kafka import source as reading
+from cdc.kafka.client import Renewed, consumer_config
 from cdc.kafka.cluster import Cluster
 from cdc.kafka.groups import Groups
 from cdc.kafka.last_published import LastPublished
 from cdc.kafka.publisher import KafkaPublisher
+from cdc.kafka.refusals import ErrorLog
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.tail import KafkaTail
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.wire.records import Outgoing, TopicPartition
+from project.stack.ports import LOOPBACK, free_port
 from tests.support.commands import retried, wait_until
 from tests.support.feed_settings import without_servers
 from tests.support.kafka import RARE_HEARTBEATS, OwnKafka, running
+from tests.support.tls import certificate
 
 pytestmark = pytest.mark.services
 TOPIC = "orders"
@@ -62,11 +68,16 @@ def lose_broker(client: Any) -> None:
 
 
 def is_lost(client: Any) -> bool:
+    """Return whether the client gets no answer for longer than the period of the heartbeats."""
+    return not any(is_answered(client) for _ in range(3))
+
+
+def is_answered(client: Any) -> bool:
     try:
         client.list_topics(timeout=2)
     except KafkaException:
-        return True
-    return False
+        return False
+    return True
 
 
 def test_requests_get_answers_again(broker: OwnKafka, settings: CdcSettings) -> None:
@@ -96,6 +107,50 @@ def seen(topics: Topics) -> bool:
     """Return whether a new topic is noticed."""
     wait_until(lambda: topics.recreated({TOPIC: "another id"}), "an answer of Kafka")
     return True
+
+
+def test_a_client_is_replaced_once_for_all_its_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    topics = Topics(without_servers(bootstrap_servers=f"{LOOPBACK}:{free_port()}"))
+    known = dict.fromkeys(["one", "two", "three"], "an id")
+    assert not topics.recreated(known)
+    wait_until(lambda: all_done(topics), "the ends of the requests")
+
+    remake = Mock(wraps=topics._admin._remake)
+    monkeypatch.setattr(topics._admin, "_remake", remake)
+    assert not topics.recreated(known)
+    assert remake.call_count == 1
+    assert set(topics._descriptions) == set(known)
+    time.sleep(1)
+    assert not topics.recreated(known)
+    assert remake.call_count == 1, "the requests of the new client were dropped"
+
+
+def all_done(topics: Topics) -> bool:
+    return all(description.done() for description in topics._descriptions.values())
+
+
+def test_a_client_that_cannot_be_replaced_is_kept(tmp_path: Path) -> None:
+    """Certificates may be replaced at any time, and not at once."""
+    authority = tmp_path / "authority.pem"
+    shutil.copy(certificate("authority"), authority)
+    settings = without_servers(
+        bootstrap_servers=f"{LOOPBACK}:{free_port()}",
+        kafka_config={"security.protocol": "SSL", "ssl.ca.location": str(authority)},
+    )
+    errors = ErrorLog(settings)
+    config = consumer_config(settings, error_cb=errors, **{"group.id": "one"})
+    renewed = Renewed(Consumer, config, errors, close=lambda client: client.close())
+    with closing(renewed):
+        first = renewed()
+        errors.note(None)
+        authority.unlink()
+        with pytest.raises(Retryable, match=r"ssl\.ca\.location"):
+            renewed()
+        assert first.poll(0) is None, "the client is open"
+
+        shutil.copy(certificate("authority"), authority)
+        assert renewed() is not first
+        assert renewed() is renewed()
 
 
 def test_records_arrive_again(

@@ -25,7 +25,7 @@ from cdc.kafka.cluster import Cluster
 from cdc.kafka.groups import Groups
 from cdc.kafka.last_published import LastPublished
 from cdc.kafka.publisher import KafkaPublisher
-from cdc.kafka.refusals import ErrorLog
+from cdc.kafka.refusals import ErrorLog, Refusal
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.tail import KafkaTail
 from cdc.kafka.topics import Topics
@@ -151,6 +151,26 @@ def test_a_client_that_cannot_be_replaced_is_kept(tmp_path: Path) -> None:
         shutil.copy(certificate("authority"), authority)
         assert renewed() is not first
         assert renewed() is renewed()
+
+
+def test_a_consumer_that_remembers_a_refusal_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_LOST_SECONDS", 0.0)
+    settings = without_servers(bootstrap_servers=f"{LOOPBACK}:{free_port()}")
+    refusal = Refusal("Kafka refuses the login", "correct the settings")
+    with closing(KafkaSource(settings, [TOPIC], "one")) as source:
+        first = source._consumer
+        monkeypatch.setattr(source._errors, "last_refusal", lambda: refusal)
+        with pytest.raises(Retryable, match="Kafka refuses the login"):
+            source.poll(1, 0.1)
+        assert source._consumer is not first
+
+
+def test_a_longer_timeout_in_the_settings_delays_the_replacement() -> None:
+    slow = without_servers(
+        bootstrap_servers=f"{LOOPBACK}:{free_port()}", kafka_config={"socket.timeout.ms": "90000"}
+    )
+    with closing(KafkaPublisher(slow)) as publisher:
+        assert publisher._lost_seconds == 90
 
 
 def test_records_arrive_again(

@@ -13,9 +13,9 @@ from cdc.conf import CdcSettings
 from cdc.errors import Fatal, Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, consumer_config, make_client, remake_client
 from cdc.kafka.record import DAMAGED, damage, partitions_of, record_of, sources_of
-from cdc.kafka.refusals import ErrorLog, unavailable
+from cdc.kafka.refusals import ErrorLog
 from cdc.kafka.unassigned import Unassigned
-from cdc.kafka.watermarks import POSITION_LOST, first_and_next
+from cdc.kafka.watermarks import POSITION_LOST, first_and_next, validate
 from cdc.runtime import telemetry
 from cdc.wire.records import Record, TopicPartition
 
@@ -128,7 +128,7 @@ class KafkaSource:
         self._waiting.discard(source)
         self._started.add(source)
         if leader_epoch is not None:
-            self._validate(at)
+            validate(self._consumer, at, self._errors.unavailable)
 
     def lost_at(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
         """Return whether Kafka has lost the records of a waiting partition at this position.
@@ -221,16 +221,6 @@ class KafkaSource:
         self._consumer.subscribe(
             self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
-
-    def _validate(self, at: KafkaPartition) -> None:
-        """Make the client compare the leader epoch with Kafka's before the client fetches.
-
-        Without a seek, the client compares the epochs only after the election of a new leader.
-        """
-        try:
-            self._consumer.seek(at)
-        except KafkaException as error:
-            raise unavailable("seek in", at.topic, error) from error
 
     def _record(self, message: Message) -> Record | None:
         source = TopicPartition(message.topic() or "", message.partition() or 0)

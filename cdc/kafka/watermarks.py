@@ -1,7 +1,7 @@
 """Reads the first and end offsets of partitions, and the offsets that the group has committed."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
@@ -15,7 +15,7 @@ from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.wire.records import TopicPartition
 
 _Found = TypeVar("_Found")
-_ATTEMPTS = 9
+_MOVING_SECONDS = 0.8
 _PAUSE_SECONDS = 0.1
 _MOVED = {
     *(KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION),
@@ -30,6 +30,7 @@ _MOVED = {
 Kafka's own client for Java repeats requests for offsets after these errors (KIP-207, KIP-320).
 librdkafka looks up the leader or the coordinator again, but returns the error.
 """
+_NOT_STARTED = {KafkaError._STATE, KafkaError._PREV_IN_PROGRESS}  # noqa: SLF001 -- documented codes
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001 -- the library's own name
 POSITION_LOST = frozenset(
     {
@@ -71,13 +72,34 @@ def offsets_at(
     return repeated(lambda: _complete(client.offsets_for_times(list(asked), timeout=seconds)))
 
 
-def repeated(request: Callable[[], _Found]) -> _Found:
-    """Return `request()`. Repeat it for less than a second if a leader or a coordinator is new."""
-    for _ in range(_ATTEMPTS - 1):
+def validate(client: Consumer, at: KafkaPartition, unavailable: Unavailable) -> None:
+    """Make the client compare the leader epoch of an assigned partition before it fetches.
+
+    Without a seek, the client compares the epochs only after the election of a new leader. It
+    refuses a seek until the partition is started, which waits until the partitions that were
+    unassigned before have stopped and their offsets are committed (librdkafka issue 3959). Raise
+    the error that `unavailable` returns if this takes longer than a request.
+    """
+    try:
+        repeated(lambda: client.seek(at), _NOT_STARTED, REQUEST_SECONDS)
+    except KafkaException as error:
+        raise unavailable("seek in", at.topic, error) from error
+
+
+def repeated(
+    request: Callable[[], _Found],
+    passing: Collection[int] = _MOVED,
+    seconds: float = _MOVING_SECONDS,
+) -> _Found:
+    """Return `request()`. For some seconds, repeat it after an error with one of these codes.
+
+    By default, these are the errors while a leader or a coordinator is new.
+    """
+    for _ in range(round(seconds / _PAUSE_SECONDS)):
         try:
             return request()
         except KafkaException as error:
-            if error.args[0].code() not in _MOVED:
+            if error.args[0].code() not in passing:
                 raise
         time.sleep(_PAUSE_SECONDS)
     return request()
@@ -189,10 +211,8 @@ class Watermarks:
         """Return the first message at a position, after a comparison of the leader epochs."""
         self._consumer().assign([at])
         try:
-            self._consumer().seek(at)  # Without a seek, the client does not compare the epochs.
+            validate(self._consumer(), at, self._unavailable)
             message = self._consumer().poll(REQUEST_SECONDS)
-        except KafkaException as error:
-            raise self._unavailable("seek in", at.topic, error) from error
         finally:
             self._consumer().unassign()
         if message is None:

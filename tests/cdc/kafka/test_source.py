@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
@@ -43,6 +43,13 @@ class Group:
 def group(long_session: CdcSettings) -> Group:
     create_topic(long_session)
     return Group(long_session)
+
+
+def send(settings: CdcSettings) -> None:
+    """Send a record to the first partition."""
+    producer = Producer({"bootstrap.servers": settings.bootstrap_servers})
+    producer.produce(settings.topic, b"x", b"1", partition=0)
+    assert producer.flush(60) == 0
 
 
 def test_partitions_that_are_not_started_can_be_revoked(group: Group) -> None:
@@ -101,6 +108,23 @@ def test_a_closed_source_has_committed_its_offsets(group: Group) -> None:
     with closing(reader):
         (found,) = reader.committed([KafkaPartition(partition.topic, partition.partition)], 60)
     assert found.offset == 7
+
+
+def test_a_released_partition_is_started_again_while_its_offset_is_committed(group: Group) -> None:
+    """The client refuses to compare leader epochs until then, as happens after a failed batch."""
+    send(group.settings)
+    with closing(group.join("only")) as source:
+        group.poll_until(lambda: len(source.waiting()) == 5)
+        partitions = sorted(source.waiting())
+        for partition in partitions:
+            source.start(partition, None)
+        wait_until(lambda: bool(source.poll(1, 0.05)), "the record")
+        source.store({partitions[0]: 1})
+        source.release()
+
+        for partition in partitions:
+            source.start(partition, int(partition == partitions[0]), 0)
+        assert source.started() == set(partitions)
 
 
 def test_a_partition_that_lost_its_offset_waits_and_says_so(group: Group) -> None:
